@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiler annotations and the few macros every layer shares. Includes nothing of the project.
+#pragma once
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#define NORETURN __attribute__((noreturn))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+// The object that embeds `member` at `ptr`.
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+// For what cannot happen unless our own code is wrong. Never on data from outside: remote input
+// must not be able to end the process.
+#define BUG_ON(cond)                                                                               \
+    do {                                                                                           \
+        if (UNLIKELY(cond)) {                                                                      \
+            fprintf(stderr, "BUG at %s:%d: %s\n", __FILE__, __LINE__, #cond);                      \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOG_LINE_MAX = 4096 };
+
+static const char *const LEVEL_NAMES[] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"};
+
+static atomic_int min_level = LOG_INFO;
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&min_level, (int)level, memory_order_relaxed);
+}
+
+bool log_is_on(enum log_level level)
+{
+    return (int)level >= atomic_load_explicit(&min_level, memory_order_relaxed);
+}
+
+bool log_level_parse(struct str name, enum log_level *level)
+{
+    for (size_t i = 0; i < ARRAY_LEN(LEVEL_NAMES); i++) {
+        if (str_ieq(name, str_of(LEVEL_NAMES[i]))) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t escape(char *out, size_t room, const char *text, size_t len)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < len && used + 4 < room; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if ((c >= 0x20 && c < 0x7f) || c == '\t')
+            out[used++] = (char)c;
+        else
+            used += (size_t)snprintf(out + used, room - used, "\\x%02x", c);
+    }
+    return used;
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+    if (!log_is_on(level))
+        return;
+    int saved_errno = errno;
+
+    char text[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, fmt);
+    int len = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (len < 0)
+        len = 0;
+    size_t text_len = MIN((size_t)len, sizeof text - 1);
+
+    char line[LOG_LINE_MAX + 64];
+    time_t now = time(NULL);
+    struct tm local;
+    localtime_r(&now, &local);
+    size_t used = strftime(line, sizeof line, "%Y/%m/%d %H:%M:%S ", &local);
+    used += (size_t)snprintf(line + used, sizeof line - used, "[%s] ", LEVEL_NAMES[level]);
+    used += escape(line + used, sizeof line - used - 1, text, text_len);
+    line[used++] = '\n';
+    // A log that cannot be written is no reason to stop serving.
+    ssize_t ignored = write(STDERR_FILENO, line, used);
+    (void)ignored;
+    errno = saved_errno;
+}
