@@ -90,6 +90,10 @@ bool str_split_next(struct str *rest, char sep, struct str *piece);
 // Next run of non-white-space bytes of `*rest`; false when none is left.
 bool str_token_next(struct str *rest, struct str *token);
 
+// Length of the UTF-8 sequence that s (not empty) begins with (RFC 3629 section 4), 0 when it is not
+// valid.
+size_t str_utf8_len(struct str s);
+
 // Decimal digits only (no sign, no space), the whole of s, at least one digit, no overflow.
 MUST_CHECK bool str_to_u64(struct str s, uint64_t *value);
 

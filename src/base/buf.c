@@ -101,24 +101,6 @@ void buf_printf(struct buf *buf, const char *fmt, ...)
     va_end(again);
 }
 
-// Length of the valid UTF-8 sequence at p (RFC 3629 section 4), or 0.
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || left < len)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 void buf_append_json(struct buf *buf, struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
@@ -128,7 +110,7 @@ void buf_append_json(struct buf *buf, struct str s)
     buf_append_char(buf, '"');
     while (at < s.len) {
         unsigned char c = p[at];
-        size_t len = utf8_len(p + at, s.len - at);
+        size_t len = str_utf8_len(str_from(s, at));
         bool is_line_separator = len == 3 && c == 0xe2 && p[at + 1] == 0x80 && (p[at + 2] | 1) == 0xa9;
         bool is_plain = len > 1 ? !is_line_separator
                                 : len == 1 && c >= 0x20 && c != '"' && c != '\\' && c != '<' &&
