@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "multi_worker: several workers under load; also runs under TSan")
+    config.addinivalue_line("markers", "consul: needs a consul binary")
+    config.addinivalue_line("markers", "no_sanitizer: measures time or memory that sanitizers change")
+
+
+@pytest.fixture(scope="session")
+def consul_binary():
+    from harness.consul import find_binary
+
+    return find_binary()
