@@ -17,6 +17,8 @@ enum {
     CHUNK_EXTENSION_MAX = 256,             // bytes of extensions on one chunk line
     CHUNK_EXTENSIONS_TOTAL_MAX = 16 << 10, // bytes of extensions in one body
     CHUNK_TRAILERS_MAX = 8 << 10,          // bytes of the whole trailer section
+    CHUNK_FRAMING_FREE = 16 << 10,         // bytes of chunk lines a body may have in any case
+    CHUNK_FRAMING_RATIO = 16,              // above that: at most so many per body byte
 };
 
 struct chunk_filter {
@@ -27,7 +29,9 @@ struct chunk_filter {
     uint16_t extension_len;    // bytes of extension on the current line
     uint32_t extension_total;
     uint32_t trailer_len;
-    uint64_t data_total;       // body bytes seen, without framing
+    uint32_t trailer_start;    // where the current line begins in *trailers
+    uint64_t data_total;       // body bytes announced so far, without framing
+    uint64_t framing_total;    // bytes of chunk lines so far
     struct buf *trailers;      // NULL: trailers are deleted; else checked field lines are appended here
 };
 

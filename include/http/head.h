@@ -68,6 +68,7 @@ enum http_field_id {
     HTTP_FIELD_X_FORWARDED_PORT,
     HTTP_FIELD_X_FORWARDED_HOST,
     HTTP_FIELD_X_FORWARDED_PREFIX,
+    HTTP_FIELD_X_FORWARDED_OTHER, // any other name that begins with X-Forwarded-
     HTTP_FIELD_X_REAL_IP,
     HTTP_FIELD_VIA,
     HTTP_FIELD_MAX_FORWARDS,
