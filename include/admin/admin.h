@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin listener: UI, API, metrics, health and readiness on ui.addr, served on the control loop with
+// its own connections and limits, so that it answers whatever the data path is going through. Reads the
+// published table, the targets' counters, the problems and the backend; never calls the data path.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "discover/backend.h"
+#include "discover/feed.h"
+#include "discover/problems.h"
+#include "upstream/registry.h"
+
+struct uv_loop_s;
+struct admin;
+
+enum ui_access { UI_ACCESS_DEFAULT, UI_ACCESS_RO, UI_ACCESS_RW }; // default: writes only from loopback
+
+struct admin_config {
+    struct str addr;     // "host:port" or ":port"
+    enum ui_access access;
+    struct str title;    // ui.title
+    struct str color;    // ui.color
+    struct str path;     // ui.path, base path without trailing '/'
+    struct str version;  // program version
+    uint32_t stale_ready_ms; // data older than this makes /ready fail; 0: never
+    bool is_fabio_compat;    // metrics.names.compat=fabio
+};
+
+// What the admin pages read. Borrowed; must outlive the admin.
+struct admin_sources {
+    struct feed *feed;
+    struct targets *targets;
+    struct problems *problems;
+    const struct backend *backend;
+    // Sums of the workers' own counters, and refusals per reason, of the whole process.
+    void (*read_workers)(void *ctx, struct worker_totals *totals);
+    uint64_t (*read_refusals)(void *ctx, unsigned refusal, bool is_response);
+    // Gauges of the data path: open client connections.
+    uint64_t (*read_open_connections)(void *ctx);
+    // The configuration as JSON text (secrets masked), for /api/config; appended to out.
+    void (*write_config_json)(void *ctx, struct buf *out);
+    void *ctx;
+};
+
+// Binds and serves. NULL and err when the address cannot be used.
+MUST_CHECK struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *config,
+                                     const struct admin_sources *sources, struct err *err);
+// The port it listens on (for ":0").
+uint16_t admin_port(const struct admin *admin);
+// From now on /ready answers 503 "draining".
+void admin_set_draining(struct admin *admin);
+// Closes the listener and all connections; frees itself, then on_closed.
+void admin_close(struct admin *admin, void (*on_closed)(void *ctx), void *ctx);

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// All options of the process in one table of rows (key, type, default, help, where it goes). Values
+// come from flags > FABIO_<KEY> > <KEY> in the environment > properties file > default. A bad value
+// anywhere is an error that names key, value and source. docs/configuration.md is generated from
+// the same rows. Control thread, at start.
+#pragma once
+
+#include <stdbool.h>
+
+#include "admin/admin.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "discover/consul.h"
+#include "discover/static.h"
+#include "proxy/config.h"
+
+enum backend_kind { BACKEND_CONSUL, BACKEND_STATIC, BACKEND_FILE };
+
+struct options {
+    enum backend_kind backend;
+    struct consul_config consul;
+    struct static_config static_routes;
+    struct file_config file;
+    struct feed_config feed;
+    struct proxy_config proxy;
+    struct admin_config admin;
+    enum log_level log_level;
+    uint32_t deregister_grace_ms; // proxy.deregistergraceperiod
+    uint32_t shutdown_wait_ms;    // proxy.shutdownwait
+    bool is_insecure;             // insecure: no warning about running as root
+    bool shows_version;           // -v, -version
+    bool shows_help;              // -h, -help
+    void *storage;                // arena behind all strings; private
+};
+
+// Reads everything. argv as main's. 0, or an err_code with text ("proxy.strategy: bad value "x"
+// from environment FABIO_PROXY_STRATEGY: must be rnd or rr"). *is_usage_error tells a bad flag
+// (exit 2 as fabio) from a bad configuration (exit 1).
+MUST_CHECK int options_read(struct options *options, int argc, char *const *argv,
+                            char *const *environ_list, struct err *err, bool *is_usage_error);
+void options_fini(struct options *options);
+
+// Usage on -h: all keys, alphabetical, with default and help. Markdown for docs/configuration.md.
+void options_print_help(struct buf *out);
+void options_print_markdown(struct buf *out);
+// All values as JSON with secrets masked, for /api/config.
+void options_print_json(const struct options *options, struct buf *out);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the operator decides about the data path. One value per option row (app/options); immutable while
+// workers run; borrowed strings. Times in milliseconds, 0 meaning "no such limit" where noted.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/str.h"
+#include "http/compose.h"
+#include "http/head.h"
+#include "route/table.h"
+
+enum { LISTENERS_MAX = 16, TRUSTED_NETS_MAX = 64 };
+
+enum listener_proto {
+    LISTENER_HTTP,
+    LISTENER_HTTPS,
+    LISTENER_TCP,
+    LISTENER_TCP_SNI,
+    LISTENER_TCP_DYNAMIC,
+    LISTENER_HTTPS_TCP_SNI,
+    LISTENER_GRPC,
+    LISTENER_GRPCS,
+    LISTENER_PROMETHEUS,
+};
+
+struct listener_config {
+    struct str addr; // host:port as written, for people
+    struct sockaddr_storage sockaddr;
+    enum listener_proto proto;
+    uint32_t read_timeout_ms;  // rt: whole request; 0: the proxy's own defaults rule
+    uint32_t write_timeout_ms; // wt
+    uint32_t idle_timeout_ms;  // it
+};
+
+// An address block; IPv4 is held as ::ffff:a.b.c.d with bits + 96.
+struct ip_net {
+    uint8_t bytes[16];
+    uint8_t bits;
+};
+
+enum access_log_format { ACCESS_LOG_OFF, ACCESS_LOG_COMMON, ACCESS_LOG_COMBINED, ACCESS_LOG_JSON };
+
+struct proxy_config {
+    struct listener_config listeners[LISTENERS_MAX];
+    unsigned listener_count;
+    unsigned worker_count; // 0: one per allowed CPU
+
+    int noroute_status; // proxy.noroutestatus
+    struct http_compose_config compose;
+    struct http_limits request_limits;
+    struct ip_net trusted[TRUSTED_NETS_MAX]; // proxy.trusted: peers whose forwarding fields are believed
+    unsigned trusted_count;
+    struct str sts_value; // Strict-Transport-Security; empty: none
+
+    uint32_t client_head_timeout_ms;  // first byte to complete head: 10 s
+    uint32_t client_idle_timeout_ms;  // between requests: 60 s
+    uint32_t client_body_timeout_ms;  // no byte of the body: 30 s
+    uint32_t client_write_timeout_ms; // client does not read: 30 s
+    uint32_t connect_timeout_ms;      // proxy.dialtimeout: 30 s
+    uint32_t response_timeout_ms;     // proxy.responseheadertimeout: 0 none
+    uint32_t upstream_body_timeout_ms; // no byte of a response body: 0 none
+    uint32_t upstream_idle_timeout_ms; // proxy.idleconntimeout: 15 s
+    uint32_t upstream_keepalive_ms;   // proxy.keepalivetimeout: TCP keep-alive period, 0: 15 s
+    uint32_t tunnel_idle_timeout_ms;  // 1 h
+    uint32_t max_idle_per_endpoint;   // proxy.maxconn, per worker
+    uint32_t max_connections;         // client connections of the process
+    uint32_t max_requests_per_connection; // 0: none
+    uint32_t retry_attempts;          // further tries after the first: 2
+
+    enum access_log_format access_log;
+};

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The route command language (`route add | del | weight`, fabio.md section 2): text to a list of
+// commands. A bad line loses only itself and is reported with its number. Control thread; pure.
+#pragma once
+
+#include "base/err.h"
+#include "base/str.h"
+#include "route/def.h"
+
+enum command_kind { COMMAND_ADD, COMMAND_DEL, COMMAND_WEIGHT };
+
+struct command {
+    enum command_kind kind;
+    uint32_t line;          // 1-based, over all lines
+    struct route_def *def;  // ADD: owned reference
+    // DEL, WEIGHT: an empty service/dst and has_src == false match everything.
+    struct str service;
+    bool has_src;
+    struct str host;        // lower case
+    struct str path;
+    struct str dst;
+    double weight;          // WEIGHT: share of the whole group; <= 0 makes it dynamic again
+    struct str *tags;
+    size_t tag_count;
+};
+
+struct command_list; // owns its commands and their strings
+
+// Called for each line that is lost ("line 3: syntax error: 'route add' invalid").
+typedef void (*command_problem_fn)(void *ctx, uint32_t line, struct str text, const char *reason);
+
+// Parses a whole text; `origin` names it for people ("kv fabio/config"). NULL only when memory is short.
+MUST_CHECK struct command_list *command_list_parse(struct str text, struct str origin,
+                                                   command_problem_fn on_problem, void *ctx);
+void command_list_free(struct command_list *list);
+size_t command_list_count(const struct command_list *list);
+const struct command *command_list_at(const struct command_list *list, size_t index);

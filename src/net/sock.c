@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The libuv rules that shape this file (docs/performance.md): reading is started once and stopped only under
+// back-pressure; uv_try_write first, uv_write only with the rest; the read buffer is the loop's scratch.
+//
+// Pending output: at most one uv_write is under way, with everything in `sending`; what is written meanwhile
+// collects in `waiting` and goes out with the next one. When both are empty the flush is freed and the owner
+// told. Failure modes: memory is short -> UV_ENOMEM, the owner closes; the write fails -> on_failed.
+#include "net/sock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum { PARTS_MAX = 4, SENDING_MAX = 8 };
+
+struct sock_flush {
+    uv_write_t write;
+    struct block *sending; // chain, in order
+    struct block *waiting; // chain, in order
+    size_t bytes;
+};
+
+static struct sock *sock_of(void *handle)
+{
+    return CONTAINER_OF(handle, struct sock, uv);
+}
+
+int sock_init(struct sock *sock, struct net_loop *loop, const struct sock_events *events)
+{
+    memset(sock, 0, sizeof *sock);
+    sock->loop = loop;
+    sock->events = events;
+    return uv_tcp_init(&loop->uv, &sock->uv.tcp) == 0 ? 0 : ERR_IO;
+}
+
+int sock_accept(struct sock *sock, uv_stream_t *listener)
+{
+    return uv_accept(listener, &sock->uv.stream);
+}
+
+static void on_connect(uv_connect_t *request, int status)
+{
+    struct sock *sock = sock_of(request->handle);
+    mem_free(request);
+    if (sock->is_closing)
+        return;
+    if (status == 0)
+        uv_tcp_nodelay(&sock->uv.tcp, 1);
+    sock->events->on_connected(sock, status);
+}
+
+int sock_connect(struct sock *sock, const struct sockaddr *address)
+{
+    uv_connect_t *request = mem_alloc(sizeof *request);
+    if (!request)
+        return UV_ENOMEM;
+    int rc = uv_tcp_connect(request, &sock->uv.tcp, address, on_connect);
+    if (rc != 0)
+        mem_free(request);
+    return rc;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    buf->base = sock_of(handle)->loop->read_scratch;
+    buf->len = LOOP_READ_SCRATCH;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    struct sock *sock = sock_of(stream);
+    if (sock->is_closing || nread == 0)
+        return;
+    if (nread > 0) {
+        sock->events->on_data(sock, buf->base, (size_t)nread);
+        return;
+    }
+    sock->is_reading = false;
+    if (nread == UV_EOF)
+        sock->events->on_end(sock);
+    else
+        sock->events->on_failed(sock, (int)nread);
+}
+
+int sock_read_start(struct sock *sock)
+{
+    if (sock->is_reading || sock->is_closing)
+        return 0;
+    int rc = uv_read_start(&sock->uv.stream, on_alloc, on_read);
+    sock->is_reading = rc == 0;
+    return rc;
+}
+
+void sock_read_stop(struct sock *sock)
+{
+    if (!sock->is_reading)
+        return;
+    uv_read_stop(&sock->uv.stream);
+    sock->is_reading = false;
+}
+
+static void put_chain(struct net_loop *loop, struct block *chain)
+{
+    while (chain) {
+        struct block *next = chain->next;
+        block_put(&loop->blocks, chain);
+        chain = next;
+    }
+}
+
+static void free_flush(struct sock *sock)
+{
+    struct sock_flush *flush = sock->flush;
+    if (!flush)
+        return;
+    put_chain(sock->loop, flush->sending);
+    put_chain(sock->loop, flush->waiting);
+    mem_free(flush);
+    sock->flush = NULL;
+}
+
+static int send_waiting(struct sock *sock);
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct sock *sock = sock_of(write->handle);
+    struct sock_flush *flush = sock->flush;
+    for (const struct block *block = flush->sending; block; block = block->next)
+        flush->bytes -= block_len(block);
+    put_chain(sock->loop, flush->sending);
+    flush->sending = NULL;
+    if (sock->is_closing)
+        return; // on_uv_closed frees the rest
+    if (status != 0) {
+        sock->events->on_failed(sock, status);
+        return;
+    }
+    if (flush->waiting) {
+        status = send_waiting(sock);
+        if (status != 0)
+            sock->events->on_failed(sock, status);
+        return;
+    }
+    free_flush(sock);
+    if (sock->is_ending)
+        sock_end(sock);
+    if (!sock->is_closing)
+        sock->events->on_drained(sock);
+}
+
+// Starts one uv_write with what waits; the rest of a long chain follows when it is done. 0 or a libuv error
+// code.
+static int send_waiting(struct sock *sock)
+{
+    struct sock_flush *flush = sock->flush;
+    uv_buf_t bufs[SENDING_MAX];
+    unsigned count = 0;
+    struct block **link = &flush->waiting;
+    while (*link && count < SENDING_MAX) {
+        bufs[count++] = uv_buf_init(block_start(*link), (unsigned)block_len(*link));
+        link = &(*link)->next;
+    }
+    flush->sending = flush->waiting;
+    flush->waiting = *link;
+    *link = NULL;
+    return uv_write(&flush->write, &sock->uv.stream, bufs, count, on_written);
+}
+
+static int keep(struct sock *sock, const struct iovec *parts, int count, size_t skip)
+{
+    struct sock_flush *flush = sock->flush;
+    bool is_first = !flush;
+    if (is_first) {
+        flush = mem_zalloc(sizeof *flush);
+        if (!flush)
+            return UV_ENOMEM;
+        sock->flush = flush;
+    }
+    struct block **last = &flush->waiting;
+    while (*last && (*last)->next)
+        last = &(*last)->next;
+    for (int i = 0; i < count; i++) {
+        const char *bytes = parts[i].iov_base;
+        size_t len = parts[i].iov_len;
+        size_t skipped = MIN(skip, len);
+        skip -= skipped;
+        bytes += skipped;
+        len -= skipped;
+        while (len > 0) {
+            struct block *block = *last;
+            if (!block || block->cap == block->to) {
+                block = block_get(&sock->loop->blocks, MIN(len, (size_t)BLOCK_MAX));
+                if (!block)
+                    return UV_ENOMEM;
+                if (*last)
+                    last = &(*last)->next;
+                *last = block;
+            }
+            size_t piece = MIN(len, (size_t)(block->cap - block->to));
+            memcpy(block->bytes + block->to, bytes, piece);
+            block->to += (uint32_t)piece;
+            flush->bytes += piece;
+            bytes += piece;
+            len -= piece;
+        }
+    }
+    if (is_first) {
+        int rc = send_waiting(sock);
+        if (rc != 0)
+            return rc;
+    }
+    return 1;
+}
+
+int sock_write(struct sock *sock, const struct iovec *parts, int count)
+{
+    BUG_ON(count > PARTS_MAX);
+    if (sock->is_closing || sock->is_ending)
+        return UV_EPIPE;
+    size_t sent = 0;
+    if (!sock->flush) {
+        uv_buf_t bufs[PARTS_MAX];
+        size_t total = 0;
+        for (int i = 0; i < count; i++) {
+            bufs[i] = uv_buf_init(parts[i].iov_base, (unsigned)parts[i].iov_len);
+            total += parts[i].iov_len;
+        }
+        if (total == 0)
+            return 0;
+        int rc = uv_try_write(&sock->uv.stream, bufs, (unsigned)count);
+        if (rc == (ssize_t)total)
+            return 0;
+        if (rc < 0 && rc != UV_EAGAIN)
+            return rc;
+        sent = rc > 0 ? (size_t)rc : 0;
+    }
+    return keep(sock, parts, count, sent);
+}
+
+size_t sock_pending_bytes(const struct sock *sock)
+{
+    return sock->flush ? sock->flush->bytes : 0;
+}
+
+void sock_end(struct sock *sock)
+{
+    if (sock->is_closing || sock->has_sent_end)
+        return;
+    sock->is_ending = true;
+    if (sock->flush)
+        return; // on_written comes back here
+    sock->has_sent_end = true;
+    shutdown(sock_fd(sock), SHUT_WR);
+}
+
+static void on_uv_closed(uv_handle_t *handle)
+{
+    struct sock *sock = sock_of(handle);
+    free_flush(sock);
+    sock->events->on_closed(sock);
+}
+
+void sock_close(struct sock *sock, bool with_reset)
+{
+    if (sock->is_closing)
+        return;
+    sock->is_closing = true;
+    sock->is_reading = false;
+    if (with_reset) {
+        // Not uv_tcp_close_reset, which refuses once shutdown was called.
+        struct linger hard = {.l_onoff = 1, .l_linger = 0};
+        int fd = sock_fd(sock);
+        if (fd >= 0)
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    }
+    uv_close(&sock->uv.handle, on_uv_closed);
+}
+
+bool sock_is_readable_now(struct sock *sock)
+{
+    char byte;
+    ssize_t n = recv(sock_fd(sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+int sock_fd(const struct sock *sock)
+{
+    uv_os_fd_t fd;
+    return uv_fileno(&sock->uv.handle, &fd) == 0 ? fd : -1;
+}

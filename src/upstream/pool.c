@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Happy path: (1) upstream_connect opens a socket and arms the connect timer; (2) on_sock_connected tells the
+// borrower; (3) data, end and failure go to the borrower; (4) upstream_put makes it idle and arms the idle
+// timer; (5) upstream_get_idle lends it again.
+// Failure modes: connecting fails or times out -> the borrower hears on_connected(status) and the connection is
+// closed for him; an idle connection sees anything -> closed; a borrowed one fails -> the borrower hears
+// on_failed and discards it.
+#include "upstream/pool.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+enum { KEEPALIVE_DEFAULT_MS = 15000 };
+
+static struct upstream_conn *conn_of(struct sock *sock)
+{
+    return CONTAINER_OF(sock, struct upstream_conn, sock);
+}
+
+void upstream_init(struct upstream *upstream, struct net_loop *loop, unsigned worker,
+                   const struct upstream_config *config)
+{
+    *upstream = (struct upstream){.loop = loop, .worker = worker, .config = config};
+    list_init(&upstream->conns);
+}
+
+struct endpoint_pool *upstream_pool_of(struct upstream *upstream, struct endpoint *endpoint)
+{
+    struct endpoint_pool *pool =
+        atomic_load_explicit(&endpoint->pools[upstream->worker], memory_order_relaxed);
+    if (LIKELY(pool))
+        return pool;
+    pool = mem_zalloc(sizeof *pool);
+    if (!pool)
+        return NULL;
+    pool->endpoint = endpoint;
+    list_init(&pool->idle);
+    atomic_store_explicit(&endpoint->pools[upstream->worker], pool, memory_order_release);
+    return pool;
+}
+
+static void count_conn(struct endpoint_pool *pool, int change)
+{
+    uint32_t count = atomic_load_explicit(&pool->conn_count, memory_order_relaxed);
+    atomic_store_explicit(&pool->conn_count, count + (uint32_t)change, memory_order_release);
+}
+
+bool endpoint_is_unused(const struct endpoint *endpoint, unsigned worker_count)
+{
+    for (unsigned i = 0; i < worker_count; i++) {
+        struct endpoint_pool *pool = atomic_load_explicit(
+            (_Atomic(struct endpoint_pool *) *)&endpoint->pools[i], memory_order_acquire);
+        if (pool && atomic_load_explicit(&pool->conn_count, memory_order_acquire) != 0)
+            return false;
+    }
+    return true;
+}
+
+static void close_conn(struct upstream_conn *conn, bool with_reset)
+{
+    if (conn->sock.is_closing)
+        return;
+    conn->events = NULL;
+    conn->user = NULL;
+    net_loop_disarm(conn->upstream->loop, &conn->timer);
+    if (list_is_linked(&conn->idle_link)) {
+        list_remove(&conn->idle_link);
+        conn->pool->idle_count--;
+    }
+    sock_close(&conn->sock, with_reset);
+}
+
+static void on_sock_closed(struct sock *sock)
+{
+    struct upstream_conn *conn = conn_of(sock);
+    list_remove(&conn->link);
+    conn->upstream->conn_count--;
+    count_conn(conn->pool, -1);
+    mem_free(conn);
+}
+
+static void connect_failed(struct upstream_conn *conn, int status)
+{
+    const struct upstream_conn_events *events = conn->events;
+    if (!events) {
+        close_conn(conn, false);
+        return;
+    }
+    // The borrower still finds himself in conn->user; afterwards the connection is gone for him.
+    conn->events = NULL;
+    events->on_connected(conn, status);
+    close_conn(conn, false);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct upstream_conn *conn = CONTAINER_OF(timer, struct upstream_conn, timer);
+    if (conn->is_connected)
+        close_conn(conn, false); // idle for too long
+    else
+        connect_failed(conn, UV_ETIMEDOUT);
+}
+
+static void on_sock_connected(struct sock *sock, int status)
+{
+    struct upstream_conn *conn = conn_of(sock);
+    if (status != 0) {
+        connect_failed(conn, status);
+        return;
+    }
+    conn->is_connected = true;
+    net_loop_disarm(conn->upstream->loop, &conn->timer);
+    uint32_t keepalive_ms = conn->upstream->config->keepalive_ms;
+    uv_tcp_keepalive(&sock->uv.tcp, 1, (keepalive_ms ? keepalive_ms : KEEPALIVE_DEFAULT_MS) / 1000 + 1);
+    status = sock_read_start(sock);
+    if (status != 0)
+        connect_failed(conn, status);
+    else if (conn->events)
+        conn->events->on_connected(conn, 0);
+}
+
+static void on_sock_data(struct sock *sock, char *bytes, size_t len)
+{
+    struct upstream_conn *conn = conn_of(sock);
+    if (conn->events)
+        conn->events->on_data(conn, bytes, len);
+    else
+        close_conn(conn, false); // a byte nobody asked for (wire rule 21)
+}
+
+static void on_sock_end(struct sock *sock)
+{
+    struct upstream_conn *conn = conn_of(sock);
+    if (conn->events)
+        conn->events->on_end(conn);
+    else
+        close_conn(conn, false);
+}
+
+static void on_sock_failed(struct sock *sock, int status)
+{
+    struct upstream_conn *conn = conn_of(sock);
+    if (!conn->events)
+        close_conn(conn, false);
+    else
+        conn->events->on_failed(conn, status);
+}
+
+static void on_sock_drained(struct sock *sock)
+{
+    struct upstream_conn *conn = conn_of(sock);
+    if (conn->events)
+        conn->events->on_drained(conn);
+}
+
+static const struct sock_events SOCK_EVENTS = {
+    .on_connected = on_sock_connected,
+    .on_data = on_sock_data,
+    .on_end = on_sock_end,
+    .on_failed = on_sock_failed,
+    .on_drained = on_sock_drained,
+    .on_closed = on_sock_closed,
+};
+
+struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoint_pool *pool,
+                                        bool checks_liveness, const struct upstream_conn_events *events,
+                                        void *user)
+{
+    while (!list_is_empty(&pool->idle)) {
+        struct upstream_conn *conn = CONTAINER_OF(pool->idle.next, struct upstream_conn, idle_link);
+        if (checks_liveness && sock_is_readable_now(&conn->sock)) {
+            close_conn(conn, false);
+            continue;
+        }
+        list_remove(&conn->idle_link);
+        pool->idle_count--;
+        net_loop_disarm(upstream->loop, &conn->timer);
+        conn->is_reused = true;
+        conn->events = events;
+        conn->user = user;
+        return conn;
+    }
+    return NULL;
+}
+
+struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
+                                       const struct upstream_conn_events *events, void *user, int *status)
+{
+    const struct endpoint_addresses *addresses =
+        atomic_load_explicit(&pool->endpoint->addresses, memory_order_acquire);
+    if (!addresses || addresses->count == 0) {
+        *status = UV_EAI_NONAME;
+        return NULL;
+    }
+    *status = UV_ENOMEM;
+    struct upstream_conn *conn = mem_zalloc(sizeof *conn);
+    if (!conn)
+        return NULL;
+    conn->upstream = upstream;
+    conn->pool = pool;
+    conn->events = events;
+    conn->user = user;
+    list_init(&conn->link);
+    list_init(&conn->idle_link);
+    timer_init(&conn->timer, on_timer);
+    if (sock_init(&conn->sock, upstream->loop, &SOCK_EVENTS) != 0) {
+        mem_free(conn);
+        return NULL;
+    }
+    list_push_back(&upstream->conns, &conn->link);
+    upstream->conn_count++;
+    count_conn(pool, 1);
+    // Names with several addresses: another one for each connection that follows a failure.
+    unsigned at = pool->failures % addresses->count;
+    *status = sock_connect(&conn->sock, (const struct sockaddr *)&addresses->at[at]);
+    if (*status != 0) {
+        close_conn(conn, false);
+        return NULL;
+    }
+    net_loop_arm(upstream->loop, &conn->timer, upstream->config->connect_timeout_ms);
+    return conn;
+}
+
+void upstream_put(struct upstream_conn *conn)
+{
+    struct upstream *upstream = conn->upstream;
+    struct endpoint_pool *pool = conn->pool;
+    if (conn->sock.is_closing || upstream->is_draining || sock_has_pending(&conn->sock) ||
+        pool->idle_count >= upstream->config->max_idle ||
+        atomic_load_explicit(&pool->endpoint->is_retired, memory_order_relaxed) ||
+        sock_read_start(&conn->sock) != 0) {
+        close_conn(conn, false);
+        return;
+    }
+    conn->events = NULL;
+    conn->user = NULL;
+    list_push_front(&pool->idle, &conn->idle_link);
+    pool->idle_count++;
+    net_loop_arm(upstream->loop, &conn->timer, upstream->config->idle_timeout_ms);
+}
+
+void upstream_discard(struct upstream_conn *conn, bool with_reset)
+{
+    close_conn(conn, with_reset);
+}
+
+void upstream_drain(struct upstream *upstream)
+{
+    upstream->is_draining = true;
+    LIST_FOREACH_SAFE(node, &upstream->conns) {
+        struct upstream_conn *conn = CONTAINER_OF(node, struct upstream_conn, link);
+        if (list_is_linked(&conn->idle_link))
+            close_conn(conn, false);
+    }
+}
+
+void endpoint_pool_succeeded(struct endpoint_pool *pool)
+{
+    pool->failures = 0;
+    pool->ejections = 0;
+    pool->ejected_until_ms = 0;
+    pool->is_probing = false;
+}
+
+bool endpoint_pool_failed(struct endpoint_pool *pool, struct upstream *upstream)
+{
+    pool->failures++;
+    bool was_probe = pool->is_probing;
+    pool->is_probing = false;
+    if (pool->failures < EJECT_AFTER_FAILURES && !was_probe)
+        return false;
+    uint64_t now_ms = net_loop_now_ms(upstream->loop);
+    if (pool->ejected_until_ms > now_ms)
+        return false; // requests that were under way when it was ejected
+    uint32_t hold_ms = EJECT_FIRST_MS << MIN(pool->ejections, 4u);
+    hold_ms = MIN(hold_ms, (uint32_t)EJECT_MAX_MS);
+    // +-10 %, so that workers and proxies do not probe in step.
+    hold_ms += rng_below(&upstream->loop->rng, hold_ms / 5) - hold_ms / 10;
+    pool->ejected_until_ms = now_ms + hold_ms;
+    pool->ejections++;
+    return true;
+}
+
+bool endpoint_pool_is_usable(const struct endpoint_pool *pool, uint64_t now_ms)
+{
+    if (pool->ejected_until_ms == 0)
+        return true;
+    return now_ms >= pool->ejected_until_ms && !pool->is_probing;
+}
