@@ -4,8 +4,8 @@
 // clean head or a refusal (RFC 9112; the project's rule: ambiguous means refused, never repaired).
 //
 // Called by the proxy for both directions, on a worker, with a complete or growing run of bytes.
-// The spans in struct http_head point into the caller's bytes. Pure: no allocation, no state between
-// calls; llhttp (strict) does the scanning, the rules it lacks are ours.
+// The spans in struct http_head point into the caller's bytes. Pure: no allocation, no state
+// between calls; llhttp (strict) does the scanning, the rules it lacks are ours.
 #pragma once
 
 #include <stdbool.h>
@@ -104,14 +104,14 @@ struct http_head {
     // Both.
     uint8_t minor_version; // 0 or 1
     enum http_framing framing;
-    uint64_t content_length;      // valid with HTTP_BODY_LENGTH; also set for HEAD and 304 answers that
-                                  // announce one (framing is then HTTP_BODY_NONE)
+    uint64_t content_length; // valid with HTTP_BODY_LENGTH; also set for HEAD and 304 answers that
+                             // announce one (framing is then HTTP_BODY_NONE)
     bool has_content_length;
-    bool is_keep_alive;           // persistence as this message's sender asks for it
-    bool is_upgrade;              // 1.1 request or 101 with Connection: upgrade and an Upgrade field
-    struct str upgrade;           // value of the Upgrade field when is_upgrade
-    bool expects_continue;        // request: Expect: 100-continue (HTTP/1.1 only)
-    bool accepts_trailers;        // request: TE names trailers
+    bool is_keep_alive;    // persistence as this message's sender asks for it
+    bool is_upgrade;       // 1.1 request or 101 with Connection: upgrade and an Upgrade field
+    struct str upgrade;    // value of the Upgrade field when is_upgrade
+    bool expects_continue; // request: Expect: 100-continue (HTTP/1.1 only)
+    bool accepts_trailers; // request: TE names trailers
 
     size_t head_len; // bytes of the head, through the empty line
     size_t field_count;
@@ -137,8 +137,8 @@ MUST_CHECK int http_parse_request(struct http_head *head, const char *bytes, siz
                                   const struct http_limits *limits);
 
 // Parses a response head. `request` is the method it answers, which decides whether a body follows
-// (HEAD); 1xx, 204 and 304 never have one, whatever their fields say. A 101 is accepted here; whether
-// it was asked for is the caller's check. Same return values; no skipping of empty lines.
+// (HEAD); 1xx, 204 and 304 never have one, whatever their fields say. A 101 is accepted here;
+// whether it was asked for is the caller's check. Same return values; no skipping of empty lines.
 MUST_CHECK int http_parse_response(struct http_head *head, const char *bytes, size_t len,
                                    const struct http_limits *limits, enum http_method request);
 
@@ -146,7 +146,8 @@ MUST_CHECK int http_parse_response(struct http_head *head, const char *bytes, si
 const struct http_field *http_find(const struct http_head *head, enum http_field_id id);
 // First field with that name (any case), or NULL.
 const struct http_field *http_find_name(const struct http_head *head, struct str name);
-// Whether the comma-separated list in `value` has the member `token` (any case, parameters ignored).
+// Whether the comma-separated list in `value` has the member `token` (any case, parameters
+// ignored).
 bool http_list_has(struct str value, struct str token);
 
 // Whether the method is idempotent (RFC 9110 section 9.2.2), that is, may be replayed.

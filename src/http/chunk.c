@@ -8,8 +8,6 @@
 //                                                  \-> END_LF -> ENDED
 #include "http/chunk.h"
 
-#include <limits.h>
-
 #include "fields.h"
 #include "http/refusal.h"
 
@@ -117,15 +115,12 @@ static int step_trailer(struct chunk_filter *filter, char c)
         }
         return char_is(c, CHAR_TOKEN) ? 0 : -HTTP_BAD_TRAILER;
     case VALUE_BLANKS:
-        if (is_blank(c))
-            return 0;
-        filter->state = VALUE;
-        // fall through
     case VALUE:
-        if (c == '\r') {
-            filter->state = LINE_LF;
+        if (filter->state == VALUE_BLANKS && is_blank(c))
             return 0;
-        }
+        filter->state = c == '\r' ? LINE_LF : VALUE;
+        if (c == '\r')
+            return 0;
         keep_trailer_byte(filter, c);
         return char_is(c, CHAR_TEXT) ? 0 : -HTTP_BAD_TRAILER;
     case LINE_LF:
@@ -157,41 +152,49 @@ static int begin_chunk(struct chunk_filter *filter)
     return 0;
 }
 
+static int step_size(struct chunk_filter *filter, char c)
+{
+    int digit = hex_value(c);
+
+    if (digit < 0)
+        return -HTTP_BAD_CHUNK;
+    if (++filter->digits > DIGITS_MAX || filter->left > (uint64_t)INT64_MAX >> 4)
+        return -HTTP_BAD_CHUNK;
+    filter->left = filter->left << 4 | (uint64_t)digit;
+    return 0;
+}
+
+static int step_extension(struct chunk_filter *filter, char c)
+{
+    if (!char_is(c, CHAR_TEXT) || ++filter->extension_len > CHUNK_EXTENSION_MAX ||
+        ++filter->extension_total > CHUNK_EXTENSIONS_TOTAL_MAX)
+        return -HTTP_BAD_CHUNK;
+    return 0;
+}
+
 // One byte of the framing. *keeps tells whether it goes on.
 static int step_framing(struct chunk_filter *filter, char c, bool *keeps)
 {
     *keeps = true;
     filter->framing_total++;
     switch (filter->state) {
-    case SIZE: {
-        int digit = hex_value(c);
-        if (digit >= 0) {
-            if (++filter->digits > DIGITS_MAX || filter->left > (uint64_t)INT64_MAX >> 4)
-                return -HTTP_BAD_CHUNK;
-            filter->left = filter->left << 4 | (uint64_t)digit;
-            return 0;
-        }
-        if (filter->digits == 0)
-            return -HTTP_BAD_CHUNK;
-        if (c == '\r') {
+    case SIZE:
+        if (filter->digits && c == '\r') {
             filter->state = SIZE_LF;
             return 0;
         }
-        if (c != ';')
-            return -HTTP_BAD_CHUNK;
+        if (!filter->digits || c != ';')
+            return step_size(filter, c);
         filter->state = EXTENSION;
-    }
-        // fall through
+        *keeps = false;
+        return step_extension(filter, c);
     case EXTENSION:
         if (c == '\r') {
             filter->state = SIZE_LF;
             return 0;
         }
         *keeps = false;
-        if (!char_is(c, CHAR_TEXT) || ++filter->extension_len > CHUNK_EXTENSION_MAX ||
-            ++filter->extension_total > CHUNK_EXTENSIONS_TOTAL_MAX)
-            return -HTTP_BAD_CHUNK;
-        return 0;
+        return step_extension(filter, c);
     case SIZE_LF: return c == '\n' ? begin_chunk(filter) : -HTTP_BAD_CHUNK;
     case DATA_CR: filter->state = DATA_LF; return c == '\r' ? 0 : -HTTP_BAD_CHUNK;
     default: // DATA_LF
