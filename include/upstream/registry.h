@@ -63,3 +63,6 @@ bool targets_are_resolved(const struct targets *targets);
 // Iterates all live targets, in no order; start with NULL, NULL at the end. Control thread.
 struct target *targets_next(struct targets *targets, struct target *previous);
 size_t targets_count(const struct targets *targets);
+// Called with each target that had its life, before it is freed (its counters are final); NULL: nobody.
+void targets_on_free(struct targets *targets, void (*on_free)(void *ctx, struct target *target),
+                     void *ctx);

@@ -34,6 +34,8 @@ struct targets {
     struct list retired;           // no binding left, maybe in flight
     struct list retired_endpoints; // no target left, maybe connected
     struct list live_endpoints;
+    void (*on_free)(void *ctx, struct target *target);
+    void *on_free_ctx;
 };
 
 struct targets *targets_new(uv_loop_t *loop, unsigned worker_count)
@@ -144,6 +146,8 @@ static struct endpoint *get_endpoint(struct targets *targets, const struct route
 
 static void free_target(struct targets *targets, struct target *target)
 {
+    if (targets->on_free)
+        targets->on_free(targets->on_free_ctx, target);
     list_remove(&target->link);
     if (map_get(&targets->by_key, target->key) == target)
         map_remove(&targets->by_key, target->key);
@@ -342,6 +346,13 @@ struct target *targets_next(struct targets *targets, struct target *previous)
 size_t targets_count(const struct targets *targets)
 {
     return targets->by_key.count;
+}
+
+void targets_on_free(struct targets *targets, void (*on_free)(void *ctx, struct target *target),
+                     void *ctx)
+{
+    targets->on_free = on_free;
+    targets->on_free_ctx = ctx;
 }
 
 void targets_free(struct targets *targets)
