@@ -15,6 +15,8 @@
 #include "discover/static.h"
 #include "proxy/config.h"
 
+struct option_storage;
+
 enum backend_kind { BACKEND_CONSUL, BACKEND_STATIC, BACKEND_FILE };
 
 struct options {
@@ -26,23 +28,31 @@ struct options {
     struct proxy_config proxy;
     struct admin_config admin;
     enum log_level log_level;
-    uint32_t deregister_grace_ms; // proxy.deregistergraceperiod
-    uint32_t shutdown_wait_ms;    // proxy.shutdownwait
-    bool is_insecure;             // insecure: no warning about running as root
-    bool shows_version;           // -v, -version
-    bool shows_help;              // -h, -help
-    void *storage;                // arena behind all strings; private
+    uint32_t deregister_grace_ms;   // proxy.deregistergraceperiod
+    uint32_t shutdown_wait_ms;      // proxy.shutdownwait
+    uint32_t registry_timeout_ms;   // registry.timeout; 0: wait for the registry without end
+    bool is_insecure;               // insecure: no warning about running as root
+    bool shows_version;             // -v, -version
+    bool shows_help;                // -h, -help
+    struct option_storage *storage; // arena behind all strings, texts of all keys; private
 };
 
-// Reads everything. argv as main's. 0, or an err_code with text ("proxy.strategy: bad value "x"
-// from environment FABIO_PROXY_STRATEGY: must be rnd or rr"). *is_usage_error tells a bad flag
-// (exit 2 as fabio) from a bad configuration (exit 1).
+// Reads everything. argv as main's. 0, or an err_code with text (proxy.strategy: bad value "x" from
+// environment FABIO_PROXY_STRATEGY: must be rnd or rr). *is_usage_error tells a bad flag (exit 2 as
+// fabio) from a bad configuration (exit 1). To be ended with options_fini in every case.
 MUST_CHECK int options_read(struct options *options, int argc, char *const *argv,
                             char *const *environ_list, struct err *err, bool *is_usage_error);
 void options_fini(struct options *options);
 
-// Usage on -h: all keys, alphabetical, with default and help. Markdown for docs/configuration.md.
+// What the operator should know although it is no error: ignored keys, old names, unknown FABIO_
+// variables. index < options_warning_count.
+size_t options_warning_count(const struct options *options);
+struct str options_warning_at(const struct options *options, size_t index);
+
+// Usage on -h: all keys, alphabetical, with default and help.
 void options_print_help(struct buf *out);
+// docs/configuration.md and conf/tagway.properties.
 void options_print_markdown(struct buf *out);
-// All values as JSON with secrets masked, for /api/config.
+void options_print_properties(struct buf *out);
+// All values as JSON with secrets masked, in fabio's shape, for /api/config.
 void options_print_json(const struct options *options, struct buf *out);

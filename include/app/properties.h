@@ -28,7 +28,7 @@ struct properties {
     size_t count;
 };
 
-// Parses a whole text. The strings point into the text or the arena. ERR_INVALID with "line 3:
+// Parses a whole text. The strings lie in the arena. ERR_INVALID with "line 3:
 // ...", ERR_TOO_LARGE or ERR_NOMEM.
 MUST_CHECK int properties_parse(struct arena *arena, struct str text, char *const *environ_list,
                                 struct properties *properties, struct err *err);

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+// The happy path:
+//  1. start: problems, targets, feed, backend, then the admin listener, so that the process can be
+//  asked
+//     from its first moment; then the backend begins to watch.
+//  2. PHASE_WAITING until the feed has its first table and names are resolved (try_open): the
+//  proxy's
+//     listeners open.
+//  3. PHASE_SERVING until SIGINT or SIGTERM (leave): readiness off, deregistration, grace.
+//  4. PHASE_DRAINING (drain): listeners close, running requests end or are cut.
+//  5. PHASE_ENDING (end): admin, backend and feed close, the loop runs empty; then all is freed.
+// A second signal shortens 3 and 4. An error takes the same way with exit status 1: at start from
+// step 5, later from step 3 without waiting.
+#include "app/lifecycle.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "admin/admin.h"
+#include "app/cpus.h"
+#include "base/clock.h"
+#include "discover/consul.h"
+#include "discover/feed.h"
+#include "discover/problems.h"
+#include "discover/static.h"
+#include "proxy/proxy.h"
+#include "upstream/registry.h"
+
+enum {
+    WAITING_TICK_MS = 50,
+    SERVING_TICK_MS = 1000, // old tables are also collected after each publish
+    RESOLVE_WAIT_MS = 2000, // names of the first table; later they are a matter of single routes
+    RESERVED_DESCRIPTORS = 128, // listeners, loops, Consul, admin
+};
+
+enum phase {
+    PHASE_WAITING,  // no listeners yet -> SERVING | LEAVING
+    PHASE_SERVING,  // -> LEAVING
+    PHASE_LEAVING,  // deregistering, then grace -> DRAINING
+    PHASE_DRAINING, // the proxy waits for its requests -> ENDING
+    PHASE_ENDING,   // handles close
+};
+
+static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR2};
+
+struct process {
+    uv_loop_t loop;
+    uv_timer_t tick;
+    uv_timer_t grace;
+    uv_signal_t signals[ARRAY_LEN(SIGNALS)];
+
+    struct options *options;
+    struct problems *problems;
+    struct targets *targets;
+    struct feed *feed;
+    struct backend *backend;
+    struct admin *admin;
+    struct proxy *proxy; // NULL before the listeners open
+
+    enum phase phase;
+    int exit_status;
+    bool is_hurried; // no grace, no drain
+    uint64_t started_at_ms;
+    uint64_t synced_at_ms; // 0: the feed has no table yet
+    unsigned open_parts;   // parts of PHASE_ENDING that are not closed yet
+};
+
+static void end(struct process *process);
+static void drain(struct process *process);
+
+// --- what the admin listener asks for ---
+
+static void read_workers(void *ctx, struct worker_totals *totals)
+{
+    const struct process *process = ctx;
+    *totals = (struct worker_totals){0};
+    if (process->proxy)
+        proxy_totals_read(process->proxy, totals);
+}
+
+static uint64_t read_refusals(void *ctx, unsigned refusal, bool is_response)
+{
+    const struct process *process = ctx;
+    return process->proxy ? proxy_refusals(process->proxy, (enum http_refusal)refusal, is_response)
+                          : 0;
+}
+
+static uint64_t read_open_connections(void *ctx)
+{
+    const struct process *process = ctx;
+    return process->proxy ? proxy_open_connections(process->proxy) : 0;
+}
+
+static void write_config_json(void *ctx, struct buf *out)
+{
+    const struct process *process = ctx;
+    options_print_json(process->options, out);
+}
+
+// --- the way out ---
+
+static void on_part_closed(void *ctx)
+{
+    struct process *process = ctx;
+    process->open_parts--;
+}
+
+static void on_backend_stopped(void *ctx)
+{
+    struct process *process = ctx;
+    process->backend->ops->free(process->backend->self);
+    process->backend = NULL;
+    on_part_closed(process);
+    // Only now does nobody deliver to the feed any more.
+    feed_close(process->feed, on_part_closed, process);
+}
+
+static void on_admin_closed(void *ctx)
+{
+    struct process *process = ctx;
+    process->admin = NULL;
+    on_part_closed(process);
+    // The admin's pages read the backend, so it goes first.
+    if (process->backend)
+        process->backend->ops->stop(process->backend->self, on_backend_stopped, process);
+    else if (process->feed)
+        feed_close(process->feed, on_part_closed, process);
+}
+
+static void close_handles(struct process *process)
+{
+    uv_close((uv_handle_t *)&process->tick, NULL);
+    uv_close((uv_handle_t *)&process->grace, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(SIGNALS); i++)
+        uv_close((uv_handle_t *)&process->signals[i], NULL);
+}
+
+static void end(struct process *process)
+{
+    process->phase = PHASE_ENDING;
+    if (process->proxy)
+        proxy_free(process->proxy);
+    process->proxy = NULL;
+    close_handles(process);
+    process->open_parts = 1 + (process->backend != NULL) + (process->feed != NULL);
+    if (process->admin)
+        admin_close(process->admin, on_admin_closed, process);
+    else
+        on_admin_closed(process);
+}
+
+static void on_drained(void *ctx)
+{
+    end(ctx);
+}
+
+static void drain(struct process *process)
+{
+    process->phase = PHASE_DRAINING;
+    uint32_t drain_ms = process->is_hurried ? 0 : process->options->shutdown_wait_ms;
+    if (process->proxy)
+        proxy_drain(process->proxy, drain_ms, on_drained, process);
+    else
+        end(process);
+}
+
+static void on_grace_over(uv_timer_t *timer)
+{
+    drain(timer->data);
+}
+
+static void on_deregistered(void *ctx)
+{
+    struct process *process = ctx;
+    if (process->phase != PHASE_LEAVING) // a second signal did not wait for it
+        return;
+    uint32_t grace_ms = process->is_hurried ? 0 : process->options->deregister_grace_ms;
+    uv_timer_start(&process->grace, on_grace_over, grace_ms, 0);
+}
+
+static void leave(struct process *process)
+{
+    process->phase = PHASE_LEAVING;
+    admin_set_draining(process->admin);
+    process->backend->ops->deregister(process->backend->self, on_deregistered, process);
+}
+
+static void fail(struct process *process, const char *what)
+{
+    log_fatal("%.*s. %s", STR_FMT(process->options->admin.version), what);
+    process->exit_status = 1;
+    process->is_hurried = true;
+    leave(process);
+}
+
+// A second signal: what is waited for is cut.
+static void hurry(struct process *process)
+{
+    process->is_hurried = true;
+    if (process->phase == PHASE_LEAVING) {
+        uv_timer_stop(&process->grace);
+        drain(process);
+    } else if (process->phase == PHASE_DRAINING) {
+        proxy_drain(process->proxy, 0, on_drained, process);
+    }
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct process *process = handle->data;
+    if (number == SIGHUP) {
+        log_info("Caught SIGHUP. Ignoring: reloading is not supported yet");
+    } else if (number == SIGUSR2) {
+        log_info("Caught SIGUSR2. Ignoring: handing over is not supported yet");
+    } else if (process->phase == PHASE_WAITING || process->phase == PHASE_SERVING) {
+        log_info("Caught %s. Exiting", number == SIGINT ? "SIGINT" : "SIGTERM");
+        leave(process);
+    } else {
+        hurry(process);
+    }
+}
+
+// --- the way in ---
+
+static void log_listeners(const struct process *process)
+{
+    const struct proxy_config *config = &process->options->proxy;
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        struct str addr = config->listeners[i].addr;
+        struct str host = str_upto(addr, (size_t)str_rfind_char(addr, ':'));
+        log_info("HTTP proxy listening on %.*s:%u", STR_FMT(host), proxy_port(process->proxy, i));
+    }
+}
+
+static void open_proxy(struct process *process)
+{
+    const struct proxy_config *config = &process->options->proxy;
+    struct err err = {0};
+    process->proxy = proxy_start(&process->loop, config, process->targets, &err);
+    if (!process->proxy) {
+        fail(process, err.text);
+        return;
+    }
+    process->phase = PHASE_SERVING;
+    uv_timer_set_repeat(&process->tick, SERVING_TICK_MS);
+    proxy_set_noroute_html(process->proxy, feed_noroute_html(process->feed));
+    log_listeners(process);
+}
+
+static void try_open(struct process *process)
+{
+    uint64_t now_ms = clock_now_ms();
+    if (process->synced_at_ms == 0) {
+        if (!feed_is_synced(process->feed))
+            return;
+        process->synced_at_ms = now_ms;
+    }
+    if (targets_are_resolved(process->targets) || now_ms - process->synced_at_ms >= RESOLVE_WAIT_MS)
+        open_proxy(process);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct process *process = timer->data;
+    targets_collect(process->targets);
+    targets_refresh_names(process->targets);
+    if (process->phase != PHASE_WAITING)
+        return;
+    uint32_t timeout_ms = process->options->registry_timeout_ms;
+    try_open(process);
+    if (process->phase == PHASE_WAITING && process->synced_at_ms == 0 && timeout_ms &&
+        clock_now_ms() - process->started_at_ms >= timeout_ms)
+        fail(process, "Timeout registering backend.");
+}
+
+static void on_published(void *ctx, const struct table *table)
+{
+    struct process *process = ctx;
+    (void)table;
+    if (process->proxy) {
+        proxy_set_noroute_html(process->proxy, feed_noroute_html(process->feed));
+        targets_collect(process->targets);
+    } else if (process->phase == PHASE_WAITING) {
+        uv_timer_start(&process->tick, on_tick, 0, WAITING_TICK_MS); // outside of the feed's call
+    }
+}
+
+static struct backend *new_backend(struct process *process, struct err *err)
+{
+    struct options *options = process->options;
+    switch (options->backend) {
+    case BACKEND_STATIC: return static_backend_new(&options->static_routes, process->feed, err);
+    case BACKEND_FILE:
+        return file_backend_new(&process->loop, &options->file, process->feed, process->problems,
+                                err);
+    case BACKEND_CONSUL:
+        return consul_backend_new(&process->loop, &options->consul, process->feed,
+                                  process->problems, err);
+    }
+    return NULL;
+}
+
+static void init_handles(struct process *process)
+{
+    // None of these can fail with correct arguments, but for signals when memory is short.
+    uv_timer_init(&process->loop, &process->tick);
+    uv_timer_init(&process->loop, &process->grace);
+    process->tick.data = process;
+    process->grace.data = process;
+    for (size_t i = 0; i < ARRAY_LEN(SIGNALS); i++) {
+        uv_signal_init(&process->loop, &process->signals[i]);
+        process->signals[i].data = process;
+        if (uv_signal_start(&process->signals[i], on_signal, SIGNALS[i]) != 0)
+            log_warn("no handler for signal %d", SIGNALS[i]);
+    }
+}
+
+static int start(struct process *process, struct err *err)
+{
+    const struct options *options = process->options;
+    process->problems = problems_new();
+    process->targets = targets_new(&process->loop, options->proxy.worker_count);
+    if (!process->problems || !process->targets)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    process->feed = feed_new(&process->loop, &options->feed, process->targets, process->problems,
+                             on_published, process);
+    if (!process->feed)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    process->backend = new_backend(process, err);
+    if (!process->backend)
+        return err->code;
+    const struct admin_sources sources = {
+        .feed = process->feed,
+        .targets = process->targets,
+        .problems = process->problems,
+        .backend = process->backend,
+        .read_workers = read_workers,
+        .read_refusals = read_refusals,
+        .read_open_connections = read_open_connections,
+        .write_config_json = write_config_json,
+        .ctx = process,
+    };
+    process->admin = admin_start(&process->loop, &options->admin, &sources, err);
+    if (!process->admin)
+        return err->code;
+    struct str host =
+        str_upto(options->admin.addr, (size_t)str_rfind_char(options->admin.addr, ':'));
+    log_info("Admin server listening on %.*s:%u", STR_FMT(host), admin_port(process->admin));
+    uv_timer_start(&process->tick, on_tick, WAITING_TICK_MS, WAITING_TICK_MS);
+    return process->backend->ops->start(process->backend->self, err);
+}
+
+static void raise_descriptor_limit(struct options *options)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("cannot raise the limit of open files");
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || options->proxy.max_connections)
+        return;
+    // Each client may need a connection to a target; descriptors must never run out (wire.md 3.4).
+    uint64_t usable = limit.rlim_cur > RESERVED_DESCRIPTORS + 128
+                          ? (limit.rlim_cur - RESERVED_DESCRIPTORS) / 2
+                          : 64;
+    options->proxy.max_connections = (uint32_t)MIN(usable, (uint64_t)UINT32_MAX);
+}
+
+int lifecycle_run(struct options *options)
+{
+    struct process process = {.options = options, .started_at_ms = clock_now_ms()};
+    if (geteuid() == 0 && !options->is_insecure)
+        log_warn("running as root: give the process a user of its own, or say insecure=true");
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit(options);
+    if (options->proxy.worker_count == 0)
+        options->proxy.worker_count = MIN(cpus_allowed(), (unsigned)WORKERS_MAX);
+    if (uv_loop_init(&process.loop) != 0) {
+        log_fatal("%.*s. cannot create an event loop", STR_FMT(options->admin.version));
+        return 1;
+    }
+    init_handles(&process);
+    struct err err = {0};
+    if (start(&process, &err) != 0) {
+        log_fatal("%.*s. %s", STR_FMT(options->admin.version), err.text);
+        process.exit_status = 1;
+        end(&process);
+    }
+    uv_run(&process.loop, UV_RUN_DEFAULT);
+    BUG_ON(process.open_parts != 0);
+    if (process.targets)
+        targets_free(process.targets);
+    problems_free(process.problems);
+    // A name that was being looked up until now is given back in one more turn.
+    uv_run(&process.loop, UV_RUN_DEFAULT);
+    int failure = uv_loop_close(&process.loop);
+    BUG_ON(failure != 0);
+    log_info("Down");
+    return process.exit_status;
+}

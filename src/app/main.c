@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "app/lifecycle.h"
+
+extern char **environ;
+
+enum { HELP_MAX = 256 * 1024, EXIT_USAGE = 2 };
+
+static void print_help(void)
+{
+    struct buf help;
+    buf_init(&help, HELP_MAX);
+    options_print_help(&help);
+    fprintf(stderr, "%.*s", STR_FMT(buf_str(&help)));
+    buf_fini(&help);
+}
+
+static int run(struct options *options)
+{
+    log_set_level(options->log_level);
+    for (size_t i = 0; i < options_warning_count(options); i++)
+        log_warn("%.*s", STR_FMT(options_warning_at(options, i)));
+    log_info("Version %s starting", TAGWAY_VERSION);
+    return lifecycle_run(options);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct err err = {0};
+    bool is_usage_error = false;
+    int status = 0;
+    int rc = options_read(&options, argc, argv, environ, &err, &is_usage_error);
+    options.admin.version = STR(TAGWAY_VERSION);
+    if (rc && is_usage_error) {
+        fprintf(stderr, "%s\n", err.text);
+        print_help();
+        status = EXIT_USAGE;
+    } else if (rc) {
+        log_fatal("%s. %s", TAGWAY_VERSION, err.text);
+        status = 1;
+    } else if (options.shows_version) {
+        printf("%s tagway\n", TAGWAY_VERSION);
+    } else if (options.shows_help) {
+        print_help();
+    } else {
+        status = run(&options);
+    }
+    options_fini(&options);
+    return status;
+}

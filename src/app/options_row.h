@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to src/app/options*.c: what a row of the option table is, and what is kept of the texts
+// that were read for it. To add an option, add a row to options_table.c; documentation, help,
+// sample file and /api/config follow.
+#pragma once
+
+#include "app/options.h"
+#include "app/value.h"
+#include "base/arena.h"
+
+enum option_type {
+    OPTION_STRING,   // struct str
+    OPTION_BOOL,     // bool
+    OPTION_INT,      // 4 bytes, from min to max
+    OPTION_SIZE,     // size_t, from min to max
+    OPTION_DURATION, // uint32_t, milliseconds
+    OPTION_ENUM,     // 4 bytes, index into names
+    OPTION_CHOICE,   // bool, true for the second of two names
+    OPTION_LIST,     // struct str, comma list as written
+    OPTION_FLOATS,   // no field
+    OPTION_ENTRIES,  // no field: key-value list, read by apply
+};
+
+enum option_state {
+    OPTION_USED,
+    OPTION_IGNORED, // checked, then a warning with `note` if it differs from the default
+    OPTION_REFUSED, // "not supported yet" if it differs from the default
+};
+
+struct option_storage;
+struct option_row;
+
+// 0, or an err_code with what is wrong with the value; key, value and origin are put around it.
+// With ERR_UNSUPPORTED the text is what is not supported yet.
+typedef int option_apply_fn(struct options *options, struct option_storage *storage,
+                            const struct option_row *row, struct err *err);
+
+struct option_row {
+    const char *key;
+    enum option_type type;
+    enum option_state state;
+    const char *preset; // default as text, valid for the type
+    const char *help;
+    const char *note;         // OPTION_IGNORED: why, and what to use instead
+    const char *json;         // path in /api/config; NULL: not shown
+    const char *const *names; // OPTION_ENUM, OPTION_CHOICE; NULL-terminated
+    int64_t min, max;         // OPTION_INT, OPTION_SIZE
+    bool has_field;
+    bool is_secret;
+    size_t offset; // of the field in struct options
+    // What the type cannot do; called when all rows have their text. Optional.
+    option_apply_fn *apply;
+};
+
+// In the order of /api/config.
+extern const struct option_row OPTION_ROWS[];
+extern const size_t OPTION_ROW_COUNT;
+
+enum option_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_FLAG };
+
+struct option_value {
+    struct str text;
+    enum option_source source;
+    struct str origin; // "flag -x", "environment X", "tagway.properties line 3"
+};
+
+enum { WARNINGS_MAX = 256 };
+
+struct option_storage {
+    struct arena arena;
+    struct option_value *values; // one for each row
+    struct str warnings[WARNINGS_MAX];
+    size_t warning_count;
+};
+
+const struct option_value *option_value(const struct option_storage *storage, const char *key);
+// Checks a text against the type alone: 0, or ERR_INVALID with what it must be.
+MUST_CHECK int option_check_type(const struct option_row *row, struct str text, struct err *err);
+// Adds a line for options_log_warnings; lost when memory is short.
+void option_warn(struct option_storage *storage, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+// options_apply.c, for the table.
+option_apply_fn option_apply_listeners, option_apply_ui_addr, option_apply_trusted,
+    option_apply_local_ip, option_apply_sts, option_apply_backend, option_apply_consul_addr,
+    option_apply_kv_path, option_apply_register_addr, option_apply_consistency,
+    option_apply_access_log, option_apply_access_target, option_apply_log_level,
+    option_apply_routes_log, option_apply_metrics_target, option_apply_ui_path,
+    option_apply_header_name, option_apply_header_value, option_apply_duration_text;
