@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""`./dev test`: builds every kind, runs every suite, adds up. Phases that do not disturb one another run
+side by side; each writes its output to build/results/<phase>.log, shown when it fails."""
+
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import coverage_gate  # noqa: E402
+import report  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+RESULTS = os.path.join(ROOT, "build/results")
+
+BUILDS = {
+    "plain": [],
+    "asan": ["-Db_sanitize=address,undefined", "-Doptimization=1"],
+    "tsan": ["-Db_sanitize=thread", "-Doptimization=1"],
+    "coverage": ["-Db_coverage=true", "-Doptimization=0"],
+}
+
+# Reads faster in the log of a sanitizer's first finding than a hundred follow-ups.
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "halt_on_error=1",
+}
+
+_began = time.monotonic()
+
+
+def say(text):
+    print(f"[{time.monotonic() - _began:6.1f} s] {text}", flush=True)
+
+
+def phase(name, argv, env=None):
+    """Runs a command; returns whether it succeeded."""
+    log_path = os.path.join(RESULTS, f"{name}.log")
+    say(f"{name}: starts")
+    began = time.monotonic()
+    with open(log_path, "wb") as log:
+        code = subprocess.run(argv, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False,
+                              stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}).returncode
+    took = time.monotonic() - began
+    say(f"{name}: {'ok' if code == 0 else 'FAILED'} in {took:.0f} s")
+    if code != 0:
+        with open(log_path, encoding="utf-8", errors="replace") as log:
+            print("\n".join("    " + line for line in log.read().splitlines()[-200:]), flush=True)
+    return code == 0
+
+
+def build(kind):
+    directory = f"build/{kind}"
+    if not os.path.exists(os.path.join(ROOT, directory, "build.ninja")):
+        if not phase(f"configure-{kind}", ["meson", "setup", directory, *BUILDS[kind]]):
+            return False
+    # Old results must not be taken for this run's.
+    for log in ("testlog.json", "testlog.junit.xml"):
+        path = os.path.join(ROOT, directory, "meson-logs", log)
+        if os.path.exists(path):
+            os.remove(path)
+    return phase(f"build-{kind}", ["ninja", "-C", directory])
+
+
+def meson_test(kind, *suites):
+    argv = ["meson", "test", "-C", f"build/{kind}", "--no-rebuild", "--print-errorlogs",
+            "--timeout-multiplier", "4"]
+    for suite in suites:
+        argv += ["--suite", suite]
+    phase(f"meson-{kind}", argv, SANITIZER_ENV)
+
+
+def pytest(kind, *args, slowness=1):
+    env = {
+        "TAGWAY_BIN": os.path.join(ROOT, f"build/{kind}/src/app/tagway"),
+        "TAGWAY_TEST_SLOWNESS": str(slowness),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    phase(f"pytest-{kind}", ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-rA",
+                             f"--junitxml={RESULTS}/pytest-{kind}.xml", *args], env)
+
+
+def main():
+    os.chdir(ROOT)
+    shutil.rmtree(RESULTS, ignore_errors=True)
+    os.makedirs(RESULTS)
+    built = {kind: build(kind) for kind in BUILDS}
+
+    # What measures time runs alone.
+    if built["plain"]:
+        meson_test("plain")
+        pytest("plain", "tests/integration", "tests/arch", "tests/ui")
+    # What only must be correct shares the machine.
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        jobs = []
+        if built["asan"]:
+            jobs.append(pool.submit(lambda: (meson_test("asan"),
+                                             pytest("asan", "tests/integration", "-m",
+                                                    "not no_sanitizer", slowness=4))))
+        jobs.append(pool.submit(lambda: (built["tsan"] and (meson_test("tsan", "unit"),
+                                                            pytest("tsan", "tests/integration", "-m",
+                                                                   "multi_worker", slowness=6)),
+                                         built["coverage"] and meson_test("coverage", "unit"))))
+        for job in jobs:
+            job.result()
+    coverage_gate.run("build/coverage", f"{RESULTS}/coverage.xml")
+
+    return report.report([
+        ("unit and corpus, plain", "build/plain/meson-logs/testlog.json"),
+        ("integration, arch, UI, plain", f"{RESULTS}/pytest-plain.xml"),
+        ("unit and corpus, ASan+UBSan", "build/asan/meson-logs/testlog.json"),
+        ("integration, ASan+UBSan", f"{RESULTS}/pytest-asan.xml"),
+        ("unit, TSan", "build/tsan/meson-logs/testlog.json"),
+        ("several workers, TSan", f"{RESULTS}/pytest-tsan.xml"),
+        ("coverage", f"{RESULTS}/coverage.xml"),
+    ])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
