@@ -21,3 +21,4 @@ MUST_CHECK int listener_bind(const struct sockaddr_storage *addr, bool is_first,
                              struct err *err);
 // The port a bound descriptor has.
 uint16_t listener_port(int fd);
+void listener_set_port(struct sockaddr_storage *addr, uint16_t port);

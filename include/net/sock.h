@@ -46,6 +46,7 @@ struct sock {
     bool is_closing;
     bool is_ending;     // sock_end was called
     bool has_sent_end;  // FIN is out
+    bool is_broken;     // writing has failed
 };
 
 // 0 or a negative err_code; nothing to undo then. Once it has succeeded the sock must be closed.

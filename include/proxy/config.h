@@ -69,6 +69,7 @@ struct proxy_config {
     uint32_t max_connections;         // client connections of the process
     uint32_t max_requests_per_connection; // 0: none
     uint32_t retry_attempts;          // further tries after the first: 2
+    uint64_t request_body_max;        // bytes; above: 413. 0: none
 
     enum access_log_format access_log;
 };

@@ -47,7 +47,7 @@ struct endpoint_pool {
     uint32_t failures;          // consecutive
     uint32_t ejections;         // consecutive, exponent of the hold-down
     uint64_t ejected_until_ms;  // 0: in use
-    bool is_probing;            // one request is let through after the hold-down
+    bool is_probing;            // a request was let through after the hold-down
 };
 
 struct upstream_conn;
@@ -100,7 +100,12 @@ void upstream_discard(struct upstream_conn *conn, bool with_reset);
 void endpoint_pool_succeeded(struct endpoint_pool *pool);
 bool endpoint_pool_failed(struct endpoint_pool *pool, struct upstream *upstream);
 // Whether requests may be sent: in use, or its hold-down is over and it may be probed.
-bool endpoint_pool_is_usable(const struct endpoint_pool *pool, uint64_t now_ms);
+static inline bool endpoint_pool_is_usable(const struct endpoint_pool *pool, uint64_t now_ms)
+{
+    return pool->ejected_until_ms == 0 || now_ms >= pool->ejected_until_ms;
+}
+// Called with each request sent: if it is a probe, the others are held for another while.
+void endpoint_pool_begin_request(struct endpoint_pool *pool, uint64_t now_ms);
 
 // Control thread: no worker has a connection to the endpoint.
 bool endpoint_is_unused(const struct endpoint *endpoint, unsigned worker_count);

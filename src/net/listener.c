@@ -65,3 +65,11 @@ uint16_t listener_port(int fd)
         return 0;
     return addr_port((const struct sockaddr *)&addr);
 }
+
+void listener_set_port(struct sockaddr_storage *addr, uint16_t port)
+{
+    if (addr->ss_family == AF_INET)
+        ((struct sockaddr_in *)addr)->sin_port = htons(port);
+    else if (addr->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)addr)->sin6_port = htons(port);
+}

@@ -126,6 +126,16 @@ static void free_flush(struct sock *sock)
 
 static int send_waiting(struct sock *sock);
 
+// The peer takes nothing more, but what it said before that may still wait to be read: an answer given early,
+// for example. So the reading side reports the end; only where nobody reads it is told here.
+static void write_failed(struct sock *sock, int status)
+{
+    sock->is_broken = true;
+    free_flush(sock);
+    if (!sock->is_reading)
+        sock->events->on_failed(sock, status);
+}
+
 static void on_written(uv_write_t *write, int status)
 {
     struct sock *sock = sock_of(write->handle);
@@ -136,14 +146,13 @@ static void on_written(uv_write_t *write, int status)
     flush->sending = NULL;
     if (sock->is_closing)
         return; // on_uv_closed frees the rest
-    if (status != 0) {
-        sock->events->on_failed(sock, status);
-        return;
-    }
-    if (flush->waiting) {
+    if (status == 0 && flush->waiting) {
         status = send_waiting(sock);
-        if (status != 0)
-            sock->events->on_failed(sock, status);
+        if (status == 0)
+            return;
+    }
+    if (status != 0) {
+        write_failed(sock, status);
         return;
     }
     free_flush(sock);
@@ -220,7 +229,7 @@ static int keep(struct sock *sock, const struct iovec *parts, int count, size_t 
 int sock_write(struct sock *sock, const struct iovec *parts, int count)
 {
     BUG_ON(count > PARTS_MAX);
-    if (sock->is_closing || sock->is_ending)
+    if (sock->is_closing || sock->is_ending || sock->is_broken)
         return UV_EPIPE;
     size_t sent = 0;
     if (!sock->flush) {

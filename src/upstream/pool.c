@@ -272,7 +272,7 @@ bool endpoint_pool_failed(struct endpoint_pool *pool, struct upstream *upstream)
     if (pool->failures < EJECT_AFTER_FAILURES && !was_probe)
         return false;
     uint64_t now_ms = net_loop_now_ms(upstream->loop);
-    if (pool->ejected_until_ms > now_ms)
+    if (!was_probe && pool->ejected_until_ms > now_ms)
         return false; // requests that were under way when it was ejected
     uint32_t hold_ms = EJECT_FIRST_MS << MIN(pool->ejections, 4u);
     hold_ms = MIN(hold_ms, (uint32_t)EJECT_MAX_MS);
@@ -283,9 +283,10 @@ bool endpoint_pool_failed(struct endpoint_pool *pool, struct upstream *upstream)
     return true;
 }
 
-bool endpoint_pool_is_usable(const struct endpoint_pool *pool, uint64_t now_ms)
+void endpoint_pool_begin_request(struct endpoint_pool *pool, uint64_t now_ms)
 {
-    if (pool->ejected_until_ms == 0)
-        return true;
-    return now_ms >= pool->ejected_until_ms && !pool->is_probing;
+    if (LIKELY(pool->ejected_until_ms == 0) || now_ms < pool->ejected_until_ms)
+        return;
+    pool->is_probing = true;
+    pool->ejected_until_ms = now_ms + EJECT_FIRST_MS;
 }

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/exchange.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "http/compose.h"
+#include "stats/hist.h"
+
+static struct exchange *get_exchange(struct worker *worker)
+{
+    struct list *node = list_pop_front(&worker->free_exchanges);
+    if (node)
+        return CONTAINER_OF(node, struct exchange, link);
+    return mem_alloc(sizeof(struct exchange));
+}
+
+static void on_timer(struct timer *timer);
+
+void exchange_forget_request(struct exchange *exchange)
+{
+    exchange->can_replay = false;
+    if (exchange->worker->access_log)
+        return;
+    block_put(&exchange->worker->loop.blocks, exchange->request);
+    exchange->request = NULL;
+}
+
+static void unpin_target(struct exchange *exchange)
+{
+    if (!exchange->counters)
+        return;
+    _Atomic uint64_t *in_flight = &exchange->counters->in_flight;
+    // Release: the control thread may free the target once it reads 0.
+    atomic_store_explicit(in_flight, counter_get(in_flight) - 1, memory_order_release);
+    exchange->target = NULL;
+    exchange->counters = NULL;
+    exchange->pool = NULL;
+}
+
+void exchange_pin_target(struct exchange *exchange, struct target *target, struct target_counters *counters,
+                         struct endpoint_pool *pool)
+{
+    unpin_target(exchange);
+    exchange->target = target;
+    exchange->counters = counters;
+    exchange->pool = pool;
+    counter_add(&counters->in_flight, 1);
+}
+
+void exchange_release_conn(struct exchange *exchange, bool is_reusable, bool with_reset)
+{
+    struct upstream_conn *conn = exchange->conn;
+    if (!conn)
+        return;
+    exchange->conn = NULL;
+    if (is_reusable)
+        upstream_put(conn);
+    else
+        upstream_discard(conn, with_reset);
+}
+
+// Frees everything but the client's connection.
+static void finish(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    net_loop_disarm(&worker->loop, &exchange->timer);
+    exchange_release_conn(exchange, false, true);
+    if (worker->access_log)
+        exchange_log(exchange);
+    block_put(&worker->loop.blocks, exchange->request);
+    block_put(&worker->loop.blocks, exchange->response);
+    if (exchange->accepts_trailers)
+        buf_fini(&exchange->trailers);
+    unpin_target(exchange);
+    exchange->client->exchange = NULL;
+    exchange->client = NULL;
+    list_push_front(&worker->free_exchanges, &exchange->link);
+}
+
+// What is needed of a request for a further try, in one block: the head as received, the body filtered.
+static void keep_request(struct exchange *exchange, const char *head_bytes, size_t head_len,
+                         const struct iovec *parts, int count)
+{
+    struct block_pool *blocks = &exchange->worker->loop.blocks;
+    bool is_kept = block_append(blocks, &exchange->request, head_bytes, head_len, BLOCK_MAX) == 0;
+    for (int i = 0; i < count && is_kept; i++)
+        is_kept = block_append(blocks, &exchange->request, parts[i].iov_base, parts[i].iov_len, BLOCK_MAX) == 0;
+    exchange->request_head_len = (uint32_t)head_len;
+    exchange->can_replay = is_kept;
+    if (!is_kept)
+        exchange_forget_request(exchange); // shortage costs the further try, not the request
+}
+
+static void refuse_body(struct exchange *exchange, enum http_refusal refusal)
+{
+    counter_add(&exchange->worker->counters.refused_requests, 1);
+    counter_add(&exchange->worker->refusals[0][refusal], 1);
+    exchange->reason = http_refusal_label(refusal);
+    exchange_fail(exchange, http_refusal_status(refusal), STR_NULL);
+}
+
+static bool is_body_too_large(const struct exchange *exchange)
+{
+    uint64_t max = exchange->worker->config->request_body_max;
+    const struct body *upload = &exchange->upload;
+    return max && (upload->framing == HTTP_BODY_CHUNKED ? upload->chunks.data_total : upload->left) > max;
+}
+
+int exchange_begin(struct client *client, const char *head_bytes, char *bytes, size_t len, size_t *used)
+{
+    struct worker *worker = client->worker;
+    const struct http_head *head = &worker->request_head;
+    struct exchange *exchange = get_exchange(worker);
+    *used = 0;
+    if (!exchange)
+        return ERR_NOMEM;
+    memset(exchange, 0, sizeof *exchange);
+    exchange->worker = worker;
+    exchange->client = client;
+    list_init(&exchange->link);
+    timer_init(&exchange->timer, on_timer);
+    exchange->method = (uint8_t)head->method;
+    exchange->client_minor = head->minor_version;
+    exchange->is_websocket = head->is_upgrade;
+    exchange->is_idempotent = http_method_is_idempotent(head);
+    exchange->accepts_trailers = head->accepts_trailers;
+    exchange->start_us = clock_now_us();
+    client->exchange = exchange;
+    client->state = CLIENT_BUSY;
+    if (!head->is_keep_alive || worker->is_draining)
+        client->must_close = true;
+
+    struct buf *trailers = NULL;
+    if (exchange->accepts_trailers) {
+        buf_init(&exchange->trailers, CHUNK_TRAILERS_MAX);
+        trailers = &exchange->trailers;
+    }
+    body_init(&exchange->upload, head->framing, head->content_length, false, trailers);
+    struct iovec parts[BODY_PARTS];
+    int count = 0;
+    int rc = body_pass(&exchange->upload, bytes, len, used, parts, &count);
+    if (rc < 0) {
+        refuse_body(exchange, (enum http_refusal)-rc);
+        return 0;
+    }
+    if (is_body_too_large(exchange)) {
+        exchange_fail(exchange, 413, STR_NULL);
+        return 0;
+    }
+    keep_request(exchange, head_bytes, head->head_len, parts, count);
+    forward_request(exchange, parts, count);
+    return 0;
+}
+
+size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t len)
+{
+    if (exchange->phase == EXCHANGE_TUNNEL) {
+        tunnel_on_client_data(exchange, bytes, len);
+        return len;
+    }
+    struct iovec parts[BODY_PARTS];
+    int count;
+    size_t used;
+    int rc = body_pass(&exchange->upload, bytes, len, &used, parts, &count);
+    if (rc < 0) {
+        refuse_body(exchange, (enum http_refusal)-rc);
+        return len;
+    }
+    if (is_body_too_large(exchange)) {
+        exchange_fail(exchange, 413, STR_NULL);
+        return len;
+    }
+    if (used == 0)
+        return 0;
+    exchange_forget_request(exchange);
+    counter_add(&exchange->counters->bytes_in, used);
+    if (count == 0)
+        return used;
+    rc = sock_write(&exchange->conn->sock, parts, count);
+    if (rc == 1 && !exchange->upload.is_complete) {
+        exchange->is_client_paused = true;
+        client_read_stop(exchange->client);
+    }
+    // A broken upstream is heard through its own events: it may have answered before it closed.
+    return used;
+}
+
+void exchange_on_client_drained(struct exchange *exchange)
+{
+    if (exchange->phase == EXCHANGE_TUNNEL) {
+        tunnel_on_client_drained(exchange);
+        return;
+    }
+    if (exchange->is_conn_paused && exchange->conn) {
+        exchange->is_conn_paused = false;
+        sock_read_start(&exchange->conn->sock);
+        exchange_arm_download(exchange);
+    }
+}
+
+void exchange_on_client_end(struct exchange *exchange)
+{
+    if (exchange->phase == EXCHANGE_TUNNEL)
+        tunnel_on_client_end(exchange);
+    else if (!exchange->upload.is_complete)
+        exchange_abort(exchange, true); // the upload is cut: so is its copy upstream
+    // Else a half-closed client still wants its answer.
+}
+
+void exchange_arm_download(struct exchange *exchange)
+{
+    const struct proxy_config *config = exchange->worker->config;
+    uint32_t delay_ms = exchange->phase == EXCHANGE_WAITING ? config->response_timeout_ms
+                                                            : config->upstream_body_timeout_ms;
+    net_loop_arm(&exchange->worker->loop, &exchange->timer, delay_ms);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct exchange *exchange = CONTAINER_OF(timer, struct exchange, timer);
+    if (exchange->phase == EXCHANGE_WAITING) {
+        exchange_note_failure(exchange);
+        exchange->reason = "upstream_timeout";
+        exchange_fail(exchange, 504, STR_NULL);
+    } else if (exchange->phase == EXCHANGE_ANSWERING && exchange->is_conn_paused) {
+        exchange_arm_download(exchange); // it is the client that does not take; its own timer watches that
+    } else {
+        exchange_abort(exchange, false);
+    }
+}
+
+static void note_status(struct exchange *exchange, int status)
+{
+    exchange->status = (uint16_t)status;
+    if (!exchange->counters)
+        return;
+    _Atomic uint64_t *classes[] = {
+        NULL,
+        &exchange->counters->responses_1xx,
+        &exchange->counters->responses_2xx,
+        &exchange->counters->responses_3xx,
+        &exchange->counters->responses_4xx,
+        &exchange->counters->responses_5xx,
+    };
+    unsigned class = (unsigned)status / 100;
+    if (class >= 1 && class < ARRAY_LEN(classes))
+        counter_add(classes[class], 1);
+}
+
+void exchange_note_response(struct exchange *exchange, int status)
+{
+    note_status(exchange, status);
+}
+
+static void note_latency(struct exchange *exchange)
+{
+    uint64_t took_us = clock_now_us() - exchange->start_us;
+    counter_add(&exchange->counters->latency_us_sum, took_us);
+    hist_record(&exchange->counters->latency, took_us);
+}
+
+void exchange_note_failure(struct exchange *exchange)
+{
+    if (!exchange->counters)
+        return;
+    counter_add(&exchange->counters->failures, 1);
+    if (exchange->pool && endpoint_pool_failed(exchange->pool, &exchange->worker->upstream)) {
+        exchange->worker->has_ejections = true;
+        counter_add(&exchange->counters->ejections, 1);
+        atomic_store_explicit(&exchange->counters->ejected_until_ms, exchange->pool->ejected_until_ms,
+                              memory_order_relaxed);
+    }
+}
+
+void exchange_note_success(struct exchange *exchange)
+{
+    struct endpoint_pool *pool = exchange->pool;
+    if (LIKELY(pool->failures == 0 && pool->ejected_until_ms == 0))
+        return;
+    endpoint_pool_succeeded(pool);
+    atomic_store_explicit(&exchange->counters->ejected_until_ms, 0, memory_order_relaxed);
+}
+
+void exchange_complete(struct exchange *exchange)
+{
+    struct client *client = exchange->client;
+    if (exchange->counters && exchange->phase != EXCHANGE_TUNNEL)
+        note_latency(exchange);
+    bool is_reusable = exchange->upload.is_complete && exchange->is_upstream_keep_alive &&
+                       !exchange->has_surplus && exchange->download.framing != HTTP_BODY_CLOSE &&
+                       exchange->phase == EXCHANGE_ANSWERING;
+    if (exchange->has_surplus)
+        counter_add(&exchange->worker->counters.surplus_bytes, 1);
+    exchange_release_conn(exchange, is_reusable, !exchange->upload.is_complete);
+    if (exchange->closes_client || !exchange->upload.is_complete)
+        client->must_close = true;
+    finish(exchange);
+    client_finish(client);
+}
+
+void exchange_abort(struct exchange *exchange, bool is_client_fault)
+{
+    struct client *client = exchange->client;
+    if (is_client_fault)
+        counter_add(&exchange->worker->counters.client_aborts, 1);
+    // RST where the end of the connection would be the end of the body.
+    bool with_reset = exchange->phase == EXCHANGE_ANSWERING &&
+                      exchange->download.framing == HTTP_BODY_CLOSE && !exchange->download.is_rechunked;
+    finish(exchange);
+    client_close(client, with_reset);
+}
+
+void exchange_answer(struct exchange *exchange, int status, struct str extra, struct str content_type,
+                     struct str body)
+{
+    struct worker *worker = exchange->worker;
+    struct client *client = exchange->client;
+    if (exchange->phase != EXCHANGE_WAITING) {
+        exchange_abort(exchange, false);
+        return;
+    }
+    exchange_release_conn(exchange, false, true);
+    if (!exchange->upload.is_complete || worker->is_draining)
+        client->must_close = true;
+    char *out = worker->loop.out_scratch;
+    int len = http_compose_error(status, client->must_close, exchange->method == HTTP_METHOD_HEAD,
+                                 exchange->client_minor, worker_date(worker), extra, content_type, body, out,
+                                 LOOP_OUT_SCRATCH);
+    if (len < 0) {
+        exchange_abort(exchange, false);
+        return;
+    }
+    note_status(exchange, status);
+    exchange->bytes_out += body.len;
+    struct iovec part = {.iov_base = out, .iov_len = (size_t)len};
+    if (client_send(client, &part, 1) < 0) {
+        exchange_abort(exchange, true);
+        return;
+    }
+    finish(exchange);
+    client_finish(client);
+}
+
+void exchange_fail(struct exchange *exchange, int status, struct str extra)
+{
+    exchange_answer(exchange, status, extra, STR_NULL, STR_NULL);
+}
+
+void exchange_retry(struct exchange *exchange, bool was_connecting, int status)
+{
+    struct worker *worker = exchange->worker;
+    bool may_repeat = was_connecting || exchange->is_idempotent;
+    if (!exchange->can_replay || !may_repeat || exchange->tries > worker->config->retry_attempts ||
+        exchange->tries >= TRIES_MAX) {
+        exchange_release_conn(exchange, false, true);
+        exchange->reason = was_connecting ? "connect_failed" : "upstream_closed";
+        exchange_fail(exchange, status, STR_NULL);
+        return;
+    }
+    counter_add(&exchange->counters->retries, 1);
+    if (!was_connecting)
+        counter_add(&worker->counters.replays, 1);
+    net_loop_disarm(&worker->loop, &exchange->timer);
+    exchange_release_conn(exchange, false, true);
+    block_put(&worker->loop.blocks, exchange->response);
+    exchange->response = NULL;
+
+    char *bytes = block_start(exchange->request);
+    int rc = http_parse_request(&worker->request_head, bytes, exchange->request_head_len,
+                                &worker->config->request_limits);
+    BUG_ON(rc != HTTP_ACCEPTED); // it was accepted before
+    struct iovec rest = {.iov_base = bytes + exchange->request_head_len,
+                         .iov_len = block_len(exchange->request) - exchange->request_head_len};
+    forward_request(exchange, &rest, rest.iov_len > 0);
+}

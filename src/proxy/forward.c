@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a parsed request to bytes at a target:
+//  1. normalise the path, look the host and path up in the turn's table
+//  2. no route: 404; no healthy target: 503; a redirect route: answer it (unless it would loop)
+//  3. pick a target that was not tried yet and is not ejected
+//  4. take a pooled connection or open one
+//  5. compose the head, send it with what there is of the body
+// A failure in 4 or 5 goes back to 3 with another target, at most retry_attempts times.
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "http/compose.h"
+#include "http/target.h"
+#include "proxy/exchange.h"
+#include "proxy/page.h"
+#include "route/table.h"
+#include "upstream/target.h"
+
+enum { TARGET_ROOM = 32 << 10, EJECTION_SCAN_MAX = 64 };
+
+struct picker {
+    const struct exchange *exchange;
+    uint64_t now_ms;
+    bool ignores_ejection;
+};
+
+static bool was_tried(const struct exchange *exchange, const struct endpoint *endpoint)
+{
+    for (int i = 0; i < exchange->tries && i < TRIES_MAX; i++) {
+        if (exchange->tried[i] == endpoint)
+            return true;
+    }
+    return false;
+}
+
+static bool is_ejected(const struct exchange *exchange, const struct target *target, uint64_t now_ms)
+{
+    if (!target->endpoint)
+        return false;
+    const struct endpoint_pool *pool =
+        atomic_load_explicit(&target->endpoint->pools[exchange->worker->id], memory_order_relaxed);
+    return pool && !endpoint_pool_is_usable(pool, now_ms);
+}
+
+static bool is_usable(void *ctx, const struct route_target *candidate)
+{
+    const struct picker *picker = ctx;
+    const struct target *target = candidate->target;
+    if (target->endpoint && was_tried(picker->exchange, target->endpoint))
+        return false;
+    return picker->ignores_ejection || !is_ejected(picker->exchange, target, picker->now_ms);
+}
+
+// Ejection may take at most half of a route's targets, else it is no longer they who are at fault.
+static bool are_too_many_ejected(const struct exchange *exchange, const struct route *route, uint64_t now_ms)
+{
+    unsigned ejected = 0;
+    uint32_t count = MIN(route->up_count, (uint32_t)EJECTION_SCAN_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        ejected += is_ejected(exchange, route->targets[i].target, now_ms);
+    return ejected * 2 > count;
+}
+
+static const struct route_target *pick(struct exchange *exchange, const struct route *route)
+{
+    struct worker *worker = exchange->worker;
+    struct picker picker = {.exchange = exchange, .now_ms = net_loop_now_ms(&worker->loop)};
+    picker.ignores_ejection =
+        !worker->has_ejections || are_too_many_ejected(exchange, route, picker.now_ms);
+    uint32_t salt = (uint32_t)(rng_next(&worker->loop.rng) >> 32);
+    enum route_strategy strategy = table_strategy(worker->table);
+    const struct route_target *chosen = route_pick(route, strategy, salt, is_usable, &picker);
+    if (!chosen && !picker.ignores_ejection) {
+        picker.ignores_ejection = true;
+        chosen = route_pick(route, strategy, salt, is_usable, &picker);
+    }
+    // All were tried: the same one again is better than none (a connection of its pool had died).
+    return chosen ? chosen : route_pick(route, strategy, salt, NULL, NULL);
+}
+
+// 4.4 of fabio's behaviour: a redirect to what was asked for is not followed, the next host is tried.
+static bool would_loop(const struct http_head *head, struct str location)
+{
+    const struct http_field *proto = http_find(head, HTTP_FIELD_X_FORWARDED_PROTO);
+    if (!proto)
+        return false;
+    struct str rest = location;
+    if (!str_starts_with(rest, proto->value))
+        return false;
+    rest = str_from(rest, proto->value.len);
+    if (!str_starts_with(rest, STR("://")))
+        return false;
+    rest = str_from(rest, 3);
+    if (!str_starts_with(rest, head->host))
+        return false;
+    rest = str_from(rest, head->host.len);
+    ptrdiff_t query = str_find_char(rest, '?');
+    return str_eq(query < 0 ? rest : str_upto(rest, (size_t)query), head->path);
+}
+
+// True when the redirect was answered (or refused); false when it would loop and the next host is to be tried.
+static bool answer_redirect(struct exchange *exchange, const struct route_def *def, struct str normal_path,
+                            bool is_last)
+{
+    const struct http_head *head = &exchange->worker->request_head;
+    char location[TARGET_ROOM];
+    int len = http_redirect_location(def->dst, def->strip, def->prepend, head->host, head->path, normal_path,
+                                     head->has_query, head->query, location, sizeof location);
+    if (len < 0) {
+        exchange_fail(exchange, 400, STR_NULL);
+        return true;
+    }
+    if (!is_last && would_loop(head, str_make(location, (size_t)len)))
+        return false;
+    char field[TARGET_ROOM + 16];
+    int field_len = snprintf(field, sizeof field, "Location: %.*s\r\n", len, location);
+    counter_add(&exchange->worker->counters.redirects, 1);
+    exchange_fail(exchange, def->redirect_code, str_make(field, (size_t)field_len));
+    return true;
+}
+
+// Finds the route and picks the target. NULL: the request was answered.
+static const struct route_target *choose(struct exchange *exchange, struct str normal_path)
+{
+    struct worker *worker = exchange->worker;
+    const struct http_head *head = &worker->request_head;
+    struct table_cursor cursor;
+    table_lookup_start(&cursor, worker_table(worker), head->host, normal_path, false);
+    const struct route *route = table_lookup_next(&cursor);
+    if (!route) {
+        counter_add(&worker->counters.no_route, 1);
+        log_debug("no route for %.*s%.*s", STR_FMT(head->host), STR_FMT(head->target));
+        exchange->reason = "no_route";
+        struct str html = worker->page->html;
+        exchange_answer(exchange, worker->config->noroute_status, STR_NULL,
+                        html.len ? STR("text/html; charset=utf-8") : STR_NULL, html);
+        return NULL;
+    }
+    while (route) {
+        const struct route *next = NULL;
+        const struct route_target *chosen = route->up_count ? pick(exchange, route) : NULL;
+        if (!chosen) {
+            counter_add(&worker->counters.no_target, 1);
+            exchange->reason = "no_target";
+            exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
+            return NULL;
+        }
+        if (chosen->def->redirect_code == 0)
+            return chosen;
+        struct table_cursor ahead = cursor;
+        next = table_lookup_next(&ahead);
+        if (answer_redirect(exchange, chosen->def, normal_path, next == NULL))
+            return NULL;
+        cursor = ahead;
+        route = next;
+    }
+    return NULL;
+}
+
+static struct upstream_conn *get_conn(struct exchange *exchange, int *status)
+{
+    struct upstream *upstream = &exchange->worker->upstream;
+    struct upstream_conn *conn = NULL;
+    // A further try goes out on a fresh connection: the rest of the pool may be as dead as the first.
+    if (exchange->tries <= 1)
+        conn = upstream_get_idle(upstream, exchange->pool, !exchange->is_idempotent, &RESPONSE_EVENTS, exchange);
+    if (conn) {
+        counter_add(&exchange->worker->counters.reused, 1);
+        return conn;
+    }
+    counter_add(&exchange->counters->connects, 1);
+    return upstream_connect(upstream, exchange->pool, &RESPONSE_EVENTS, exchange, status);
+}
+
+// Composes the head for the chosen target into the out scratch. Length or a negative err_code.
+static int compose(struct exchange *exchange, const struct route_target *chosen, struct str normal_path)
+{
+    struct worker *worker = exchange->worker;
+    const struct http_head *head = &worker->request_head;
+    const struct route_def *def = chosen->def;
+    const struct client *client = exchange->client;
+    char path[TARGET_ROOM];
+    struct http_forward forward = {
+        .client_ip = client_ip(client),
+        .is_peer_trusted = client->is_peer_trusted,
+        .is_websocket = exchange->is_websocket,
+        .path = head->path,
+        .dst_query = def->dst_query,
+        .host = head->host,
+        .strip = def->strip,
+    };
+    if (def->strip.len || def->prepend.len) {
+        int len = http_rewrite_path(head->path, normal_path, def->strip, def->prepend, path, sizeof path);
+        if (len < 0)
+            return len;
+        forward.path = str_make(path, (size_t)len);
+    }
+    if (str_eq(def->host_option, STR("dst")) || (!def->host_option.len && !head->host.len))
+        forward.host = chosen->target->host_header;
+    else if (def->host_option.len)
+        forward.host = def->host_option;
+    return http_compose_request(head, &forward, &worker->config->compose, worker->loop.out_scratch,
+                                LOOP_OUT_SCRATCH);
+}
+
+// Sends to the chosen target. 0, or a libuv error code when the try failed before a byte was sent.
+static int send_to(struct exchange *exchange, int head_len, const struct iovec *body, int count)
+{
+    int status = 0;
+    exchange->conn = get_conn(exchange, &status);
+    if (!exchange->conn)
+        return status;
+    endpoint_pool_begin_request(exchange->pool, net_loop_now_ms(&exchange->worker->loop));
+    struct iovec parts[1 + BODY_PARTS];
+    parts[0] = (struct iovec){.iov_base = exchange->worker->loop.out_scratch, .iov_len = (size_t)head_len};
+    for (int i = 0; i < count; i++) {
+        parts[1 + i] = body[i];
+        counter_add(&exchange->counters->bytes_in, body[i].iov_len);
+    }
+    int rc = sock_write(&exchange->conn->sock, parts, 1 + count);
+    if (rc < 0)
+        return rc;
+    if (rc == 1 && !exchange->upload.is_complete) {
+        exchange->is_client_paused = true;
+        client_read_stop(exchange->client);
+    }
+    exchange_arm_download(exchange);
+    return 0;
+}
+
+void forward_request(struct exchange *exchange, const struct iovec *body, int count)
+{
+    struct worker *worker = exchange->worker;
+    const struct http_head *head = &worker->request_head;
+    if (str_eq(head->path, STR("*"))) { // OPTIONS *: asks about the proxy itself
+        exchange_fail(exchange, 200, STR_NULL);
+        return;
+    }
+    char room[TARGET_ROOM];
+    struct str normal_path;
+    if (head->path.len >= sizeof room || http_normalise_path(head->path, room, &normal_path) < 0) {
+        counter_add(&worker->refusals[0][HTTP_BAD_TARGET], 1);
+        exchange_fail(exchange, 400, STR_NULL);
+        return;
+    }
+    const struct route_target *chosen = choose(exchange, normal_path);
+    if (!chosen)
+        return;
+
+    struct target *target = chosen->target;
+    if (!target->endpoint || target->endpoint->is_tls) {
+        exchange->reason = "unsupported_scheme";
+        exchange_fail(exchange, 502, STR_NULL);
+        return;
+    }
+    struct target_counters *counters = target_counters_of(target, worker->id);
+    struct endpoint_pool *pool = upstream_pool_of(&worker->upstream, target->endpoint);
+    if (!counters || !pool) {
+        exchange_fail(exchange, 503, STR_NULL);
+        return;
+    }
+    if (exchange->tries == 0)
+        counter_add(&counters->requests, 1);
+    exchange_pin_target(exchange, target, counters, pool);
+    exchange->tried[exchange->tries++] = target->endpoint;
+
+    int len = compose(exchange, chosen, normal_path);
+    if (len < 0) {
+        exchange_fail(exchange, len == ERR_TOO_LARGE ? 431 : 400, STR_NULL);
+        return;
+    }
+    int rc = send_to(exchange, len, body, count);
+    if (rc < 0) {
+        // A pooled connection that refuses bytes was closed by the other side: no failure of the target.
+        if (!exchange->conn || !exchange->conn->is_reused) {
+            counter_add(&counters->connect_failures, 1);
+            exchange_note_failure(exchange);
+        }
+        exchange_retry(exchange, true, 502);
+    }
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The upstream's side of an exchange until it is complete:
+//  1. on_connected: the head, written earlier, is on its way
+//  2. on_data: head bytes are collected until they parse; interim responses are relayed
+//  3. the final head is judged, composed for the client and sent with the body bytes at hand
+//  4. on_data: body bytes pass; the client's back-pressure stops the reading
+//  5. the body's end: exchange_complete
+// Failure modes: cannot connect, or closed before any response byte -> exchange_retry; a malformed head -> 502;
+// cut in the body -> the client's answer is cut too; 101 without asking -> 502.
+#include <string.h>
+
+#include "base/err.h"
+#include "http/compose.h"
+#include "proxy/exchange.h"
+
+enum { INTERIM_MAX = 32 };
+
+static void refuse(struct exchange *exchange, enum http_refusal refusal)
+{
+    counter_add(&exchange->worker->refusals[1][refusal], 1);
+    counter_add(&exchange->worker->counters.refused_responses, 1);
+    exchange_note_failure(exchange);
+    exchange_release_conn(exchange, false, true);
+    exchange->reason = http_refusal_label(refusal);
+    exchange_fail(exchange, 502, STR_NULL);
+}
+
+static void on_connected(struct upstream_conn *conn, int status)
+{
+    struct exchange *exchange = conn->user;
+    if (status == 0)
+        return;
+    exchange->conn = NULL; // closed by the pool
+    counter_add(&exchange->counters->connect_failures, 1);
+    exchange_note_failure(exchange);
+    exchange_retry(exchange, true, status == UV_ETIMEDOUT ? 504 : 502);
+}
+
+// Sends parts of the answer; false when the exchange is over because the client is gone.
+static bool send_on(struct exchange *exchange, const struct iovec *parts, int count)
+{
+    int rc = count > 0 ? client_send(exchange->client, parts, count) : 0;
+    if (rc < 0) {
+        exchange_abort(exchange, true);
+        return false;
+    }
+    if (rc == 1 && exchange->conn && !exchange->download.is_complete) {
+        exchange->is_conn_paused = true;
+        sock_read_stop(&exchange->conn->sock);
+    }
+    return true;
+}
+
+// Body bytes, with the head in front when head_part is given.
+static void pass_body(struct exchange *exchange, const struct iovec *head_part, char *bytes, size_t len)
+{
+    struct iovec parts[1 + BODY_PARTS];
+    int first = 0;
+    if (head_part)
+        parts[first++] = *head_part;
+    int count;
+    size_t used;
+    int rc = body_pass(&exchange->download, bytes, len, &used, parts + first, &count);
+    if (rc < 0) {
+        counter_add(&exchange->worker->refusals[1][-rc], 1);
+        exchange_note_failure(exchange);
+        exchange_abort(exchange, false);
+        return;
+    }
+    if (used < len)
+        exchange->has_surplus = true; // bytes nobody asked for are not relayed (wire rule 21)
+    exchange->bytes_out += used;
+    counter_add(&exchange->counters->bytes_out, used);
+    if (!send_on(exchange, parts, first + count))
+        return;
+    if (exchange->download.is_complete)
+        exchange_complete(exchange);
+    else if (!exchange->is_conn_paused)
+        exchange_arm_download(exchange);
+}
+
+static void begin_answer(struct exchange *exchange, char *body, size_t len)
+{
+    struct worker *worker = exchange->worker;
+    const struct http_head *head = &worker->response_head;
+    struct client *client = exchange->client;
+
+    exchange->phase = EXCHANGE_ANSWERING;
+    exchange->is_upstream_keep_alive = head->is_keep_alive;
+    exchange_note_response(exchange, head->status);
+    exchange_note_success(exchange);
+
+    bool is_old_client = exchange->client_minor == 0;
+    struct buf *trailers = exchange->accepts_trailers && !is_old_client ? &exchange->trailers : NULL;
+    if (trailers)
+        buf_clear(trailers);
+    body_init(&exchange->download, head->framing, head->content_length, is_old_client, trailers);
+
+    enum http_framing framing = head->framing;
+    if (framing == HTTP_BODY_CHUNKED && is_old_client)
+        framing = HTTP_BODY_CLOSE;
+    else if (framing == HTTP_BODY_CLOSE && !is_old_client)
+        framing = HTTP_BODY_CHUNKED;
+    // An answer that overtakes its request ends the connection: nobody knows how much is still to come.
+    exchange->closes_client = client->must_close || worker->is_draining || !exchange->upload.is_complete ||
+                              framing == HTTP_BODY_CLOSE;
+    struct http_answer answer = {
+        .client_minor = exchange->client_minor,
+        .closes = exchange->closes_client,
+        .says_keep_alive = is_old_client && !exchange->closes_client,
+        .framing = framing,
+        .sts = worker->config->sts_value,
+        .date = worker_date(worker),
+    };
+    int head_len = http_compose_response(head, &answer, worker->loop.out_scratch, LOOP_OUT_SCRATCH);
+    if (head_len < 0) {
+        exchange->phase = EXCHANGE_WAITING;
+        refuse(exchange, HTTP_HEAD_TOO_LARGE);
+        return;
+    }
+    struct iovec head_part = {.iov_base = worker->loop.out_scratch, .iov_len = (size_t)head_len};
+    pass_body(exchange, &head_part, body, len);
+}
+
+// An interim response goes on to clients that can take it (RFC 9110 section 15.2). False: the exchange is over.
+static bool relay_interim(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    counter_add(&exchange->counters->responses_1xx, 1);
+    if (++exchange->interim > INTERIM_MAX) {
+        refuse(exchange, HTTP_BAD_STATUS);
+        return false;
+    }
+    if (exchange->client_minor == 0)
+        return true;
+    struct http_answer answer = {.client_minor = 1, .framing = HTTP_BODY_NONE};
+    int len = http_compose_response(&worker->response_head, &answer, worker->loop.out_scratch, LOOP_OUT_SCRATCH);
+    if (len < 0) {
+        refuse(exchange, HTTP_HEAD_TOO_LARGE);
+        return false;
+    }
+    struct iovec part = {.iov_base = worker->loop.out_scratch, .iov_len = (size_t)len};
+    return send_on(exchange, &part, 1);
+}
+
+static void begin_tunnel(struct exchange *exchange, char *rest, size_t len)
+{
+    struct worker *worker = exchange->worker;
+    const struct http_head *head = &worker->response_head;
+    const struct http_field *upgrade = http_find(head, HTTP_FIELD_UPGRADE);
+    if (!exchange->is_websocket || !upgrade || !str_ieq(upgrade->value, STR("websocket"))) {
+        refuse(exchange, HTTP_BAD_UPGRADE);
+        return;
+    }
+    exchange_note_response(exchange, 101);
+    exchange_note_success(exchange);
+    struct http_answer answer = {.client_minor = 1, .framing = HTTP_BODY_NONE};
+    int head_len = http_compose_response(head, &answer, worker->loop.out_scratch, LOOP_OUT_SCRATCH);
+    if (head_len < 0) {
+        refuse(exchange, HTTP_HEAD_TOO_LARGE);
+        return;
+    }
+    struct iovec part = {.iov_base = worker->loop.out_scratch, .iov_len = (size_t)head_len};
+    exchange->download.is_complete = true; // no pausing by send_on: the tunnel has its own rules
+    if (send_on(exchange, &part, 1))
+        tunnel_begin(exchange, rest, len);
+}
+
+// Parses heads out of bytes. Returns how many bytes were used; ERR_AGAIN: more must come; other negative: the
+// exchange has moved on or is over, nothing is left to do here.
+static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
+{
+    struct worker *worker = exchange->worker;
+    struct block *collected = exchange->response; // bytes may lie in it
+    exchange->response = NULL;
+    while (exchange->conn) {
+        int rc = http_parse_response(&worker->response_head, bytes, len, &HTTP_RESPONSE_LIMITS,
+                                     (enum http_method)exchange->method);
+        if (rc == ERR_AGAIN) {
+            if (len > 0 && block_append(&worker->loop.blocks, &exchange->response, bytes, len, BLOCK_MAX) != 0)
+                refuse(exchange, HTTP_HEAD_TOO_LARGE);
+            break;
+        }
+        if (rc != HTTP_ACCEPTED) {
+            refuse(exchange, (enum http_refusal)rc);
+            break;
+        }
+        char *rest = bytes + worker->response_head.head_len;
+        size_t rest_len = len - worker->response_head.head_len;
+        if (worker->response_head.status == 101) {
+            begin_tunnel(exchange, rest, rest_len);
+            break;
+        }
+        if (worker->response_head.status >= 200) {
+            begin_answer(exchange, rest, rest_len);
+            break;
+        }
+        if (!relay_interim(exchange))
+            break;
+        bytes = rest;
+        len = rest_len;
+        if (len == 0)
+            break;
+    }
+    block_put(&worker->loop.blocks, collected);
+}
+
+static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
+{
+    struct exchange *exchange = conn->user;
+    if (exchange->phase == EXCHANGE_ANSWERING) {
+        pass_body(exchange, NULL, bytes, len);
+        return;
+    }
+    // The first byte: from here on the request has been accepted and is never sent again.
+    exchange_forget_request(exchange);
+    if (exchange->response) {
+        struct block_pool *blocks = &exchange->worker->loop.blocks;
+        // A head ends in LF: until one comes nothing new can be known of it.
+        bool may_be_complete = memchr(bytes, '\n', len) != NULL;
+        if (block_append(blocks, &exchange->response, bytes, len, BLOCK_MAX) != 0) {
+            refuse(exchange, HTTP_HEAD_TOO_LARGE);
+            return;
+        }
+        if (!may_be_complete)
+            return;
+        bytes = block_start(exchange->response);
+        len = block_len(exchange->response);
+    }
+    parse_heads(exchange, bytes, len);
+}
+
+static void on_end(struct upstream_conn *conn)
+{
+    struct exchange *exchange = conn->user;
+    if (exchange->phase == EXCHANGE_WAITING) {
+        bool is_stale = conn->is_reused && exchange->can_replay;
+        if (!is_stale)
+            exchange_note_failure(exchange);
+        exchange_retry(exchange, false, 502);
+        return;
+    }
+    struct iovec parts[BODY_PARTS];
+    int count;
+    if (!body_end(&exchange->download, parts, &count)) {
+        exchange_note_failure(exchange);
+        exchange_abort(exchange, false);
+        return;
+    }
+    if (send_on(exchange, parts, count))
+        exchange_complete(exchange);
+}
+
+static void on_failed(struct upstream_conn *conn, int status)
+{
+    (void)status;
+    struct exchange *exchange = conn->user;
+    if (exchange->phase == EXCHANGE_WAITING) {
+        on_end(conn);
+        return;
+    }
+    exchange_note_failure(exchange);
+    exchange_abort(exchange, false);
+}
+
+static void on_drained(struct upstream_conn *conn)
+{
+    struct exchange *exchange = conn->user;
+    if (exchange->is_client_paused) {
+        exchange->is_client_paused = false;
+        client_read_start(exchange->client);
+    }
+}
+
+const struct upstream_conn_events RESPONSE_EVENTS = {
+    .on_connected = on_connected,
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_failed = on_failed,
+    .on_drained = on_drained,
+};

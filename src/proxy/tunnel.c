@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An upgraded connection: bytes pass both ways as they come, FIN included, until both sides have ended, one
+// fails, or nothing has passed for tunnel_idle_timeout. Back-pressure as everywhere: who writes to a side that
+// does not take is not read until it does.
+#include "proxy/exchange.h"
+
+static void arm(struct exchange *exchange)
+{
+    net_loop_arm(&exchange->worker->loop, &exchange->timer, exchange->worker->config->tunnel_idle_timeout_ms);
+}
+
+static void end(struct exchange *exchange)
+{
+    counter_add(&exchange->worker->counters.upgrades_ended, 1);
+    exchange_abort(exchange, false);
+}
+
+void tunnel_begin(struct exchange *exchange, char *rest, size_t len)
+{
+    struct client *client = exchange->client;
+    counter_add(&exchange->worker->counters.upgrades, 1);
+    exchange->phase = EXCHANGE_TUNNEL;
+    exchange->conn->events = &TUNNEL_EVENTS;
+    client->must_close = true;
+    net_loop_disarm(&exchange->worker->loop, &client->timer);
+    arm(exchange);
+    if (len > 0)
+        TUNNEL_EVENTS.on_data(exchange->conn, rest, len);
+    // What the client sent ahead of the 101 has waited at the client.
+    struct block *early = client->input;
+    if (client->exchange == exchange && early) {
+        client->input = NULL;
+        tunnel_on_client_data(exchange, block_start(early), block_len(early));
+        block_put(&client->worker->loop.blocks, early);
+    }
+    if (client->exchange == exchange && client->has_ended)
+        tunnel_on_client_end(exchange);
+    else if (client->exchange == exchange && !exchange->is_client_paused)
+        client_read_start(client);
+}
+
+void tunnel_on_client_data(struct exchange *exchange, char *bytes, size_t len)
+{
+    struct iovec part = {.iov_base = bytes, .iov_len = len};
+    counter_add(&exchange->counters->bytes_in, len);
+    arm(exchange);
+    int rc = sock_write(&exchange->conn->sock, &part, 1);
+    if (rc < 0) {
+        end(exchange);
+    } else if (rc == 1) {
+        exchange->is_client_paused = true;
+        client_read_stop(exchange->client);
+    }
+}
+
+void tunnel_on_client_end(struct exchange *exchange)
+{
+    exchange->client->has_ended = true;
+    sock_end(&exchange->conn->sock);
+    if (exchange->has_upstream_ended)
+        end(exchange);
+}
+
+void tunnel_on_client_drained(struct exchange *exchange)
+{
+    arm(exchange);
+    if (exchange->is_conn_paused) {
+        exchange->is_conn_paused = false;
+        sock_read_start(&exchange->conn->sock);
+    }
+}
+
+static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
+{
+    struct exchange *exchange = conn->user;
+    struct iovec part = {.iov_base = bytes, .iov_len = len};
+    exchange->bytes_out += len;
+    counter_add(&exchange->counters->bytes_out, len);
+    arm(exchange);
+    int rc = client_send(exchange->client, &part, 1);
+    if (rc < 0) {
+        end(exchange);
+    } else if (rc == 1) {
+        exchange->is_conn_paused = true;
+        sock_read_stop(&conn->sock);
+    }
+}
+
+static void on_end(struct upstream_conn *conn)
+{
+    struct exchange *exchange = conn->user;
+    if (exchange->client->has_ended) {
+        end(exchange);
+        return;
+    }
+    exchange->has_upstream_ended = true;
+    sock_end(&exchange->client->sock);
+}
+
+static void on_failed(struct upstream_conn *conn, int status)
+{
+    (void)status;
+    end(conn->user);
+}
+
+static void on_drained(struct upstream_conn *conn)
+{
+    struct exchange *exchange = conn->user;
+    arm(exchange);
+    if (exchange->is_client_paused) {
+        exchange->is_client_paused = false;
+        client_read_start(exchange->client);
+    }
+}
+
+const struct upstream_conn_events TUNNEL_EVENTS = {
+    .on_connected = NULL, // connected before it became a tunnel
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_failed = on_failed,
+    .on_drained = on_drained,
+};

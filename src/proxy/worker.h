@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// One worker: a thread with its loop, its listeners, its clients and its upstream connections. Shares with
+// others only the table cell, targets (through its own counter blocks) and its inbox. Everything here is used
+// on the worker's thread unless said otherwise.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/list.h"
+#include "http/head.h"
+#include "http/refusal.h"
+#include "net/loop.h"
+#include "proxy/config.h"
+#include "stats/counters.h"
+#include "upstream/pool.h"
+#include "upstream/registry.h"
+
+enum { DATE_LEN = 29 }; // "Sun, 06 Nov 1994 08:49:37 GMT"
+
+struct access_log;
+struct page; // proxy/page.h: the no-route page, shared by all workers
+
+struct worker_listener {
+    uv_tcp_t tcp;
+    struct worker *worker;
+    const struct listener_config *config;
+};
+
+struct worker {
+    struct net_loop loop;
+    unsigned id;
+    uv_thread_t thread;
+    const struct proxy_config *config;
+    struct table_cell *cell;
+    struct table *table; // NULL between turns; see worker_table
+    struct upstream_config upstream_config;
+    struct upstream upstream;
+    struct worker_counters counters;
+    _Atomic uint64_t refusals[2][HTTP_REFUSAL_COUNT]; // [is_response]
+    _Atomic uint64_t open_clients;
+
+    struct worker_listener listeners[LISTENERS_MAX];
+    unsigned listener_count;
+    struct list clients;
+    uint32_t client_count;
+    uint32_t client_max;
+    struct list free_exchanges; // kept for reuse
+    bool has_ejections;         // some endpoint was ejected and has not succeeded since
+
+    // Scratch of one parse at a time.
+    struct http_head request_head;
+    struct http_head response_head;
+
+    struct page *page; // of the requests without a route; never NULL
+    char date[DATE_LEN + 1];
+    uint64_t date_ms; // loop time the date was written at
+
+    bool is_draining;
+    bool is_stopped;
+    // Draining and no client left: proxy.c stops the worker then.
+    void (*on_empty)(struct worker *worker);
+    struct message drain_message;
+    struct message cut_message;
+    struct message stop_message;
+    struct access_log *access_log; // NULL: off
+};
+
+// Initialises loop and state; sockets are bound descriptors, one per configured listener, the worker's once
+// this has succeeded. 0 or a negative err_code. Control thread, before worker_start.
+MUST_CHECK int worker_init(struct worker *worker, unsigned id, const struct proxy_config *config,
+                           struct table_cell *cell, struct page *page, const int *sockets);
+// Starts listening and the thread. 0 or a negative err_code.
+MUST_CHECK int worker_start(struct worker *worker, struct err *err);
+
+// On the worker's thread, by message: stop accepting, close idle clients, say Connection: close; on_empty is
+// called when the last client is gone.
+void worker_drain(struct worker *worker);
+// As worker_drain, and cuts what is running.
+void worker_cut(struct worker *worker);
+// Cuts everything and ends the loop.
+void worker_stop(struct worker *worker);
+// After the thread was joined. Control thread.
+void worker_fini(struct worker *worker);
+
+// The table of this turn: one table from the first lookup of a turn to its end.
+static inline struct table *worker_table(struct worker *worker)
+{
+    if (!worker->table)
+        worker->table = table_cell_enter(worker->cell, worker->id);
+    return worker->table;
+}
+
+// Current date for a Date field.
+struct str worker_date(struct worker *worker);
+
+// Called by clients.
+void worker_client_gone(struct worker *worker);
