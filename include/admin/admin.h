@@ -20,8 +20,10 @@ struct admin;
 
 enum ui_access { UI_ACCESS_DEFAULT, UI_ACCESS_RO, UI_ACCESS_RW }; // default: writes only from loopback
 
+// Strings are borrowed and must outlive the admin.
 struct admin_config {
     struct str addr;     // "host:port" or ":port"
+    struct str hosts;    // ui.hosts: further names it may be called by, comma-separated; "*": any
     enum ui_access access;
     struct str title;    // ui.title
     struct str color;    // ui.color

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "admin/sampler.h"
+
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+
+// A recent sample's weight falls by a tenth each second: half of the weight lies in the last 7 s.
+static const float DECAY = 0.9F;
+
+struct sample {
+    struct target_figures figures;
+    uint64_t changed_at;
+    struct service_sums *service; // holds a reference
+#define X(name, help) uint64_t name;
+    TARGET_COUNTERS(X) // as of the last reading, over all workers
+#undef X
+    uint64_t in_flight;
+    uint64_t ejected_by;
+    uint64_t old_requests[SAMPLER_RATE_TICKS]; // by tick
+    uint64_t old_errors[SAMPLER_RATE_TICKS];
+    uint32_t latency[HIST_BUCKETS]; // sums of the workers' 32-bit counters, modulo 2^32 like them
+    float recent[HIST_BUCKETS];
+    float recent_count;
+};
+
+struct sampler {
+    struct targets *targets;
+    unsigned worker_count;
+    struct map by_name; // service_sums
+    struct list services;
+    struct target_totals sums;
+    uint64_t tick;
+    uint64_t pass;
+    uint64_t old_ms[SAMPLER_RATE_TICKS]; // when those ticks were
+};
+
+static void on_target_free(void *ctx, struct target *target);
+
+struct sampler *sampler_new(struct targets *targets)
+{
+    struct sampler *sampler = mem_zalloc(sizeof *sampler);
+    if (!sampler)
+        return NULL;
+    sampler->targets = targets;
+    sampler->worker_count = targets_worker_count(targets);
+    map_init(&sampler->by_name);
+    list_init(&sampler->services);
+    targets_on_free(targets, on_target_free, sampler);
+    return sampler;
+}
+
+static void service_free(struct service_sums *service)
+{
+    mem_free((char *)service->name.ptr);
+    mem_free(service);
+}
+
+void sampler_free(struct sampler *sampler)
+{
+    if (!sampler)
+        return;
+    targets_on_free(sampler->targets, NULL, NULL);
+    LIST_FOREACH_SAFE (node, &sampler->services)
+        service_free(CONTAINER_OF(node, struct service_sums, link));
+    map_fini(&sampler->by_name);
+    mem_free(sampler);
+}
+
+static struct service_sums *service_get(struct sampler *sampler, struct str name)
+{
+    struct service_sums *service = map_get(&sampler->by_name, name);
+    if (service)
+        return service;
+    service = mem_zalloc(sizeof *service);
+    if (!service)
+        return NULL;
+    service->name = str_make(str_dup(name), name.len);
+    if (!service->name.ptr || map_put(&sampler->by_name, service->name, service) != 0) {
+        service_free(service);
+        return NULL;
+    }
+    list_push_back(&sampler->services, &service->link);
+    return service;
+}
+
+static struct sample *sample_get(struct sampler *sampler, struct target *target)
+{
+    if (target->sample)
+        return target->sample;
+    struct sample *sample = mem_zalloc(sizeof *sample);
+    struct service_sums *service = sample ? service_get(sampler, target->service) : NULL;
+    if (!service) {
+        mem_free(sample); // next time: nothing is lost, the counters keep counting
+        return NULL;
+    }
+    sample->service = service;
+    service->refs++;
+    target->sample = sample;
+    return sample;
+}
+
+static void read_latency(struct sample *sample, struct target_counters *const *blocks, size_t count)
+{
+    struct hist_sum *sum = &sample->service->totals.latency;
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        uint32_t now = 0;
+        for (size_t k = 0; k < count; k++)
+            now += atomic_load_explicit(&blocks[k]->latency.buckets[i], memory_order_relaxed);
+        uint32_t gained = now - sample->latency[i];
+        if (gained == 0)
+            continue;
+        sample->latency[i] = now;
+        sample->recent[i] += (float)gained;
+        sample->recent_count += (float)gained;
+        sum->buckets[i] += gained;
+        sum->count += gained;
+    }
+}
+
+// The target's counter blocks; returns how many.
+static size_t blocks_of(const struct sampler *sampler, struct target *target,
+                        struct target_counters **blocks)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < sampler->worker_count; i++) {
+        blocks[count] = atomic_load_explicit(&target->counters[i], memory_order_acquire);
+        count += blocks[count] != NULL;
+    }
+    return count;
+}
+
+// Adds what was gained since the last reading to the service and to all.
+static void read_gains(struct sampler *sampler, struct sample *sample,
+                       struct target_counters *const *blocks, size_t count)
+{
+    struct target_totals *service = &sample->service->totals;
+    bool has_changed = false;
+    uint64_t now;
+#define X(name, help)                                                                              \
+    now = 0;                                                                                       \
+    for (size_t k = 0; k < count; k++)                                                             \
+        now += counter_get(&blocks[k]->name);                                                      \
+    if (now != sample->name) {                                                                     \
+        has_changed = true;                                                                        \
+        service->name += now - sample->name;                                                       \
+        sampler->sums.name += now - sample->name;                                                  \
+        sample->name = now;                                                                        \
+    }
+    TARGET_COUNTERS(X)
+#undef X
+    if (has_changed)
+        read_latency(sample, blocks, count);
+}
+
+static void read_target(struct sampler *sampler, struct target *target, uint64_t now_ms)
+{
+    struct target_counters *blocks[WORKERS_MAX];
+    size_t count = blocks_of(sampler, target, blocks);
+    struct sample *sample = count > 0 ? sample_get(sampler, target) : NULL;
+    if (!sample)
+        return;
+    read_gains(sampler, sample, blocks, count);
+
+    sample->in_flight = 0;
+    sample->ejected_by = 0;
+    for (size_t k = 0; k < count; k++) {
+        sample->in_flight += counter_get(&blocks[k]->in_flight);
+        sample->ejected_by += counter_get(&blocks[k]->ejected_until_ms) > now_ms;
+    }
+    struct service_sums *service = sample->service;
+    if (service->pass != sampler->pass) {
+        service->pass = sampler->pass;
+        service->seen_at_ms = now_ms;
+        service->totals.in_flight = 0;
+        service->totals.ejected_by = 0;
+    }
+    service->totals.in_flight += sample->in_flight;
+    service->totals.ejected_by += sample->ejected_by > 0;
+    sampler->sums.in_flight += sample->in_flight;
+    sampler->sums.ejected_by += sample->ejected_by > 0;
+}
+
+// The registry frees a target: what it did since the last reading must not be lost to its service.
+static void on_target_free(void *ctx, struct target *target)
+{
+    struct sampler *sampler = ctx;
+    struct target_counters *blocks[WORKERS_MAX];
+    size_t count = blocks_of(sampler, target, blocks);
+    struct sample *sample = count > 0 ? sample_get(sampler, target) : NULL;
+    if (!sample)
+        return;
+    read_gains(sampler, sample, blocks, count);
+    sample->service->refs--;
+}
+
+static void drop_old_services(struct sampler *sampler, uint64_t now_ms)
+{
+    LIST_FOREACH_SAFE (node, &sampler->services) {
+        struct service_sums *service = CONTAINER_OF(node, struct service_sums, link);
+        if (service->pass == sampler->pass)
+            continue;
+        service->totals.in_flight = 0;
+        service->totals.ejected_by = 0;
+        if (service->refs > 0 || now_ms - service->seen_at_ms < SAMPLER_GRACE_MS)
+            continue;
+        list_remove(&service->link);
+        map_remove(&sampler->by_name, service->name);
+        service_free(service);
+    }
+}
+
+void sampler_read(struct sampler *sampler, uint64_t now_ms)
+{
+    sampler->pass++;
+    sampler->sums.in_flight = 0;
+    sampler->sums.ejected_by = 0;
+    struct target *target = NULL;
+    while ((target = targets_next(sampler->targets, target)))
+        read_target(sampler, target, now_ms);
+    drop_old_services(sampler, now_ms);
+}
+
+static void decay(struct sample *sample)
+{
+    if (sample->recent_count == 0)
+        return;
+    // Below half a request nothing recent is left.
+    float factor = sample->recent_count < 0.5F ? 0 : DECAY;
+    sample->recent_count = 0;
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        sample->recent[i] *= factor;
+        sample->recent_count += sample->recent[i];
+    }
+}
+
+static uint64_t recent_quantile_us(const struct sample *sample, float quantile)
+{
+    if (sample->recent_count <= 0)
+        return 0;
+    float wanted = quantile * sample->recent_count;
+    float seen = 0;
+    unsigned last = 0; // rounding may leave `seen` a little short of the whole
+    for (unsigned i = 0; i < HIST_BUCKETS; i++) {
+        if (sample->recent[i] <= 0)
+            continue;
+        last = i;
+        seen += sample->recent[i];
+        if (seen >= wanted)
+            break;
+    }
+    return hist_bucket_max_us(last);
+}
+
+static void update_figures(struct sampler *sampler, struct sample *sample, double window_s)
+{
+    unsigned slot = (unsigned)(sampler->tick % SAMPLER_RATE_TICKS);
+    struct target_figures figures = {
+        .request_rate = (double)(sample->requests - sample->old_requests[slot]) / window_s,
+        .error_rate = (double)(sample->responses_5xx - sample->old_errors[slot]) / window_s,
+        .p50_us = recent_quantile_us(sample, 0.5F),
+        .p99_us = recent_quantile_us(sample, 0.99F),
+        .requests = sample->requests,
+        .errors = sample->responses_5xx,
+        .failures = sample->failures,
+        .in_flight = sample->in_flight,
+        .ejected_by = sample->ejected_by,
+        .bytes_in = sample->bytes_in,
+        .bytes_out = sample->bytes_out,
+    };
+    sample->old_requests[slot] = sample->requests;
+    sample->old_errors[slot] = sample->responses_5xx;
+    if (memcmp(&figures, &sample->figures, sizeof figures) != 0 || sample->changed_at == 0) {
+        sample->figures = figures;
+        sample->changed_at = sampler->tick;
+    }
+}
+
+void sampler_tick(struct sampler *sampler, uint64_t now_ms)
+{
+    sampler->tick++;
+    unsigned slot = (unsigned)(sampler->tick % SAMPLER_RATE_TICKS);
+    uint64_t old_ms = sampler->old_ms[slot];
+    // In the first seconds there is no tick so long ago: the nominal length does.
+    double window_s = old_ms > 0 && now_ms > old_ms
+                          ? (double)(now_ms - old_ms) / 1000
+                          : (double)SAMPLER_RATE_TICKS * SAMPLER_PERIOD_MS / 1000;
+    sampler->old_ms[slot] = now_ms;
+
+    struct target *target = NULL;
+    while ((target = targets_next(sampler->targets, target))) {
+        if (target->sample)
+            decay(target->sample);
+    }
+    sampler_read(sampler, now_ms);
+    while ((target = targets_next(sampler->targets, target))) {
+        if (target->sample)
+            update_figures(sampler, target->sample, window_s);
+    }
+}
+
+uint64_t sampler_tick_count(const struct sampler *sampler)
+{
+    return sampler->tick;
+}
+
+const struct target_figures *sampler_figures(const struct target *target)
+{
+    const struct sample *sample = target->sample;
+    return sample && sample->changed_at > 0 ? &sample->figures : NULL;
+}
+
+uint64_t sampler_changed_at(const struct target *target)
+{
+    const struct sample *sample = target->sample;
+    return sample ? sample->changed_at : 0;
+}
+
+const struct list *sampler_services(const struct sampler *sampler)
+{
+    return &sampler->services;
+}
+
+const struct target_totals *sampler_sums(const struct sampler *sampler)
+{
+    return &sampler->sums;
+}

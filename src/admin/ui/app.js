@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page: one event stream feeds the store, the store feeds the table; filter, tab and sort order live
+// in the address.
+
+import {
+  History, age, byId, count, drawSpark, el, rate, setClass, setText, setTitle, short, spark,
+} from "./dom.js";
+import { Problems, Registry } from "./panels.js";
+import { Store, words } from "./store.js";
+import { Table } from "./table.js";
+
+const SILENCE_MS = 5000;   // the server speaks every second
+const RETRY_MS = 2000;
+const RESORT_TICKS = 5;    // rows sorted by a moving number change places only so often
+const REGISTRY_TICKS = 2;
+
+const store = new Store();
+const table = new Table(store, setSort);
+const problems = new Problems();
+const registry = new Registry();
+const state = { tab: "routes", filter: "", ticks: 0, lastEvent: 0, isLive: false, isCut: false };
+
+// ---- address
+
+function readAddress() {
+  const params = new URLSearchParams(location.search);
+  state.filter = params.get("filter") || "";
+  state.tab = ["problems", "registry"].includes(params.get("tab")) ? params.get("tab") : "routes";
+  store.sort = params.get("sort") || "source";
+}
+
+function writeAddress() {
+  const params = new URLSearchParams();
+  if (state.filter) params.set("filter", state.filter);
+  if (state.tab !== "routes") params.set("tab", state.tab);
+  if (store.sort !== "source") params.set("sort", store.sort);
+  const query = params.toString();
+  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+}
+
+// ---- totals
+
+const cards = {};
+
+function newCard(key, text, hasSpark) {
+  const root = el("div", `card ${key}`);
+  const value = el("div", "value", "–");
+  root.append(el("div", "label", text), value);
+  const sub = el("div", "sub");
+  root.append(sub);
+  const card = { root, value, sub };
+  if (hasSpark) {
+    card.spark = spark(150, 30);
+    card.history = new History();
+    root.append(card.spark);
+  }
+  byId("cards").append(root);
+  cards[key] = card;
+}
+
+newCard("requests", "Requests/s", true);
+newCard("errors", "Errors/s", true);
+newCard("open", "Open connections", true);
+newCard("targets", "Targets up");
+newCard("routes", "Routes");
+newCard("data", "Registry data");
+
+function drawCard(key, value, sub, className, title) {
+  const card = cards[key];
+  setText(card.value, value);
+  setText(card.sub, sub);
+  setClass(card.root, `card ${key} ${className || ""}`);
+  setTitle(card.root, title || "");
+}
+
+function drawTotals(t) {
+  const plural = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
+  drawCard("requests", rate(t.req_s), `${short(t.requests)} in all`);
+  drawCard("errors", rate(t.err_s), `${rate(t.no_route_s)}/s without route`, t.err_s > 0 ? "bad" : "",
+    `${count(t.errors)} answers 5xx, ${count(t.no_route)} requests without a route, `
+    + `${count(t.retries)} tried again`);
+  drawCard("open", count(t.open), plural(t.in_flight, "request in flight", "requests in flight"));
+  const down = [t.down ? `${count(t.down)} down` : "", t.ejected ? `${count(t.ejected)} ejected` : ""];
+  drawCard("targets", count(t.up), down.filter((text) => text).join(", ") || "none down",
+    t.down || t.ejected ? "warn" : "");
+  drawCard("routes", count(t.routes), plural(t.hosts, "host", "hosts"), "",
+    `table ${t.table_version}, digest ${t.table_digest}`);
+  const hasAge = t.data_age_ms !== undefined;
+  const isOld = hasAge && t.data_age_ms >= 5000;
+  drawCard("data", !hasAge ? "–" : isOld ? `${age(t.data_age_ms)} old` : "current",
+    `table ${t.table_digest.slice(0, 8)}`, isOld ? "bad" : "");
+  for (const [key, value] of [["requests", t.req_s], ["errors", t.err_s], ["open", t.open]]) {
+    cards[key].history.push(value);
+    drawSpark(cards[key].spark, cards[key].history);
+  }
+  setText(byId("count-problems"), t.problems ? count(t.problems) : "");
+  setClass(byId("count-problems"), t.lost ? "bad" : "warn");
+  setText(byId("count-routes"), count(t.routes));
+  const ready = byId("ready");
+  ready.hidden = t.ready;
+  setText(ready, `not ready: ${t.ready_text}`);
+  problems.load(t.problems_version);
+}
+
+// ---- tabs, filter, sort
+
+function drawShown() {
+  const hidden = store.rows.size - store.shownTargets;
+  let text = `${count(store.shown.length)} routes, ${count(store.shownTargets)} targets`;
+  if (hidden > 0) text += ` of ${count(store.rows.size)}`;
+  if (state.isCut) text += " (the table has more: see api/routes)";
+  setText(byId("shown"), text);
+  const empty = byId("routes-empty");
+  empty.hidden = store.shownTargets > 0 || !state.isLive;
+  setText(empty, store.rows.size === 0
+    ? "No routes. A service appears here when it is registered with a urlprefix- tag; if one is "
+      + "missing, look under Problems."
+    : "No route matches the filter.");
+  byId("routes").hidden = store.shownTargets === 0;
+}
+
+function arrange() {
+  store.arrange();
+  drawShown();
+  table.layout();
+}
+
+function setFilter(text) {
+  state.filter = text;
+  store.filter = words(text);
+  problems.filter = store.filter;
+  problems.draw();
+  arrange();
+}
+
+function setSort(key) {
+  store.sort = store.sort === key ? "source" : key;
+  writeAddress();
+  arrange();
+}
+
+function setTab(tab) {
+  state.tab = tab;
+  for (const button of document.querySelectorAll("[data-tab]")) {
+    const isOpen = button.dataset.tab === tab;
+    button.setAttribute("aria-selected", isOpen);
+    byId(`panel-${button.dataset.tab}`).hidden = !isOpen;
+  }
+  if (tab === "registry") registry.load();
+  if (tab === "routes") table.draw();
+}
+
+// ---- events
+
+function setLive(isLive) {
+  state.isLive = isLive;
+  setClass(byId("live"), `live ${isLive ? "on" : "off"}`);
+  setText(byId("live-text"), isLive ? "live" : "reconnecting");
+  const banner = byId("banner");
+  banner.hidden = isLive;
+  if (!isLive) {
+    setText(banner, state.lastEvent
+      ? `Connection lost, trying again. The numbers are those of ${new Date(state.lastEvent).toLocaleTimeString()}.`
+      : "No connection yet, trying again.");
+  }
+}
+
+function onHello(hello) {
+  setText(byId("version"), hello.version);
+  setText(byId("title"), hello.title);
+  document.title = hello.title ? `tagway – ${hello.title}` : "tagway";
+  // ui.color is a class name of fabio's style sheet: "light-green darken-2"
+  document.documentElement.dataset.accent = hello.color.split(" ")[0];
+}
+
+function onTable(message) {
+  store.reset(message);
+  state.isCut = message.cut;
+  setLive(true);
+  drawTotals(message.totals);
+  arrange();
+}
+
+function onRows(message) {
+  store.change(message);
+  state.isCut = message.cut;
+  arrange();
+}
+
+function onTick(message) {
+  state.ticks += 1;
+  store.setFigures(message.figures);
+  store.tick();
+  drawTotals(message.totals);
+  if (store.sort !== "source" && state.ticks % RESORT_TICKS === 0) arrange();
+  else table.draw();
+  if (state.tab === "registry" && state.ticks % REGISTRY_TICKS === 0) registry.load();
+}
+
+let source = null;
+
+function connect() {
+  if (source) source.close();
+  source = new EventSource("api/events");
+  const on = (name, handle) => source.addEventListener(name, (event) => {
+    state.lastEvent = Date.now();
+    handle(JSON.parse(event.data));
+  });
+  on("hello", onHello);
+  on("table", onTable);
+  on("rows", onRows);
+  on("tick", onTick);
+  source.onerror = () => setLive(false);
+}
+
+// A stream that is silent is dead even if nobody has told the browser.
+setInterval(() => {
+  const silence = Date.now() - state.lastEvent;
+  if (source.readyState !== EventSource.CONNECTING && silence > SILENCE_MS) {
+    setLive(false);
+    connect();
+  }
+}, RETRY_MS);
+
+byId("filter").addEventListener("input", (event) => {
+  setFilter(event.target.value);
+  writeAddress();
+});
+for (const button of document.querySelectorAll("[data-tab]")) {
+  button.addEventListener("click", () => {
+    setTab(button.dataset.tab);
+    writeAddress();
+  });
+}
+
+readAddress();
+byId("filter").value = state.filter;
+setFilter(state.filter);
+setTab(state.tab);
+byId("filter").focus();
+connect();

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The problems list and the registry's state.
+
+import { age, byId, el } from "./dom.js";
+import { matches } from "./store.js";
+
+async function getJson(path) {
+  const answer = await fetch(path, { cache: "no-store" });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer.json();
+}
+
+// ---- problems
+
+function problemCard(problem) {
+  const card = el("article", `problem ${problem.lost ? "lost" : "kept"}`);
+  const head = el("div", "problem-head");
+  head.append(el("span", "badge", problem.lost ? "not in effect" : "warning"));
+  head.append(el("strong", "", problem.service || problem.source));
+  if (problem.instance) head.append(el("span", "muted", problem.instance));
+  const since = el("time", "muted since", `for ${age(Date.now() - Date.parse(problem.since))}`);
+  since.dateTime = problem.since;
+  since.title = problem.since;
+  head.append(since);
+  card.append(head);
+  if (problem.text) card.append(el("code", "", problem.text));
+  card.append(el("p", "", problem.reason));
+  return card;
+}
+
+export class Problems {
+  constructor() {
+    this.box = byId("problems");
+    this.list = [];
+    this.filter = [];
+    this.version = -1;
+  }
+
+  async load(version) {
+    if (version === this.version) return;
+    this.version = version;
+    try {
+      this.list = await getJson("api/problems");
+      this.draw();
+    } catch {
+      this.version = -1; // the next tick asks again
+    }
+  }
+
+  draw() {
+    const shown = this.list.filter((problem) => matches(
+      `${problem.source} ${problem.service} ${problem.instance} ${problem.text} ${problem.reason}`
+        .toLowerCase(), this.filter));
+    this.box.replaceChildren(...shown.map(problemCard));
+    if (shown.length === 0) {
+      this.box.append(el("p", "empty", this.list.length === 0
+        ? "No problems: every tag and every line is in effect." : "No problem matches the filter."));
+    }
+  }
+}
+
+// ---- registry
+
+const isPlain = (value) => value === null || typeof value !== "object";
+
+const label = (key) => key.replaceAll("_", " ");
+
+function plain(value) {
+  if (value === null || value === "") return "–";
+  return typeof value === "boolean" ? (value ? "yes" : "no") : String(value);
+}
+
+function table(list) {
+  const keys = [...new Set(list.flatMap((item) => Object.keys(item)))];
+  const root = el("table");
+  const head = el("tr");
+  for (const key of keys) head.append(el("th", "", label(key)));
+  const body = el("tbody");
+  for (const item of list) {
+    const row = el("tr");
+    for (const key of keys) {
+      const value = item[key];
+      row.append(el("td", "", isPlain(value) ? plain(value ?? null) : JSON.stringify(value)));
+    }
+    body.append(row);
+  }
+  const top = el("thead");
+  top.append(head);
+  root.append(top, body);
+  return root;
+}
+
+function section(name, value, depth) {
+  const box = el("section", "part");
+  if (name) box.append(el(depth > 1 ? "h4" : "h3", "", label(name)));
+  if (Array.isArray(value)) {
+    if (value.length > 0 && value.every((item) => !isPlain(item) && !Array.isArray(item))) box.append(table(value));
+    else box.append(el("p", "", value.length === 0 ? "none" : value.map(String).join(", ")));
+    return box;
+  }
+  const facts = el("dl");
+  for (const [key, item] of Object.entries(value)) {
+    if (!isPlain(item)) continue;
+    facts.append(el("dt", "", label(key)), el("dd", "", plain(item)));
+  }
+  if (facts.childElementCount > 0) box.append(facts);
+  for (const [key, item] of Object.entries(value)) {
+    if (!isPlain(item)) box.append(section(key, item, depth + 1));
+  }
+  return box;
+}
+
+export class Registry {
+  constructor() {
+    this.box = byId("registry");
+    this.isLoading = false;
+  }
+
+  async load() {
+    if (this.isLoading) return;
+    this.isLoading = true;
+    try {
+      const state = await getJson("api/consul");
+      this.box.replaceChildren(state === null
+        ? el("p", "empty", "The registry backend has no state to show.") : section("", state, 0));
+    } catch {
+      // The banner says that the connection is gone.
+    }
+    this.isLoading = false;
+  }
+}
