@@ -40,7 +40,9 @@ class Process:
         with open(self.stdout_path, "ab") as out, open(self.stderr_path, "ab") as err:
             self._child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd,
-                env={**os.environ, **(env or {})}, preexec_fn=_die_with_parent)
+                env={**os.environ, **(env or {})}, preexec_fn=_die_with_parent,
+                # Ctrl-C is for whoever started us; the end comes from stop().
+                process_group=0)
         self.pid = self._child.pid
 
     def stdout(self):

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A scripted Consul, for faults that a real one cannot be made to show. It serves the catalog, health
+and KV endpoints with blocking queries; `fault` may answer any request in its place."""
+
+import json
+import threading
+import time
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from .ports import free_port
+
+
+def truncated(handler):
+    """Announces more than it sends."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("X-Consul-Index", "999")
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    handler.wfile.write(b'[{"Node": {"Node": "node1"')
+    handler.close_connection = True
+
+
+def silent(handler):
+    """Never answers, until the client gives up or the server stops."""
+    handler.server.consul.stopping.wait(120)
+    handler.close_connection = True
+
+
+def answer(status=200, body=b"", index="999", content_type="application/json"):
+    """A fault that gives this answer."""
+
+    def fault(handler):
+        handler.send_response(status)
+        handler.send_header("Content-Type", content_type)
+        if index is not None:
+            handler.send_header("X-Consul-Index", str(index))
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return fault
+
+
+class FakeConsul:
+    """fault: None, or a function (path) -> None | function (handler) that answers."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.index = 10
+        self.services = {}  # name -> list of (id, port, tags)
+        self.kv = {}  # key -> value
+        self.fault = None
+        self.requests = []  # (time, path) of every request
+        self.stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _Handler)
+        self._server.daemon_threads = True
+        self._server.consul = self
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def options(self, **more):
+        return {"registry.backend": "consul", "registry.consul.addr": f"127.0.0.1:{self.port}",
+                "registry.consul.register.enabled": "false",
+                **{key.replace("_", "."): value for key, value in more.items()}}
+
+    def set_service(self, name, instances):
+        """instances: list of (id, port, tags); an empty list removes the service."""
+        with self._changed:
+            if instances:
+                self.services[name] = instances
+            else:
+                self.services.pop(name, None)
+            self.index += 1
+            self._changed.notify_all()
+
+    def touch(self):
+        """Wakes every long poll without a change."""
+        self.set_service("", [])
+
+    def wait_for_change(self, index, seconds):
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while self.index <= index and not self.stopping.is_set():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(min(left, 0.5))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        consul = self.server.consul
+        consul.requests.append((time.monotonic(), self.path))
+        if self._faulty():
+            return
+        url = urllib.parse.urlsplit(self.path)
+        query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
+        index = int(query.get("index") or 0)
+        if index:
+            consul.wait_for_change(index, float((query.get("wait") or "300s").rstrip("s").rstrip("m")))
+            # What changed since the poll began may be a fault.
+            if self._faulty():
+                return
+        status, body = self._content(urllib.parse.unquote(url.path))
+        answer(status, json.dumps(body).encode(), consul.index)(self)
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answer(200, b"true", None)(self)
+
+    def _faulty(self):
+        consul = self.server.consul
+        fault = consul.fault(self.path) if consul.fault else None
+        if not fault:
+            return False
+        try:
+            fault(self)
+        except OSError:
+            self.close_connection = True
+        return True
+
+    def _content(self, path):
+        consul = self.server.consul
+        if path == "/v1/agent/self":
+            return 200, {"Config": {"Datacenter": "dc1", "NodeName": "node1"}}
+        if path == "/v1/status/leader":
+            return 200, "127.0.0.1:8300"
+        if path == "/v1/catalog/services":
+            return 200, {name: sorted({tag for _, _, tags in instances for tag in tags})
+                         for name, instances in consul.services.items()}
+        if path.startswith("/v1/health/service/"):
+            name = path.rpartition("/")[2]
+            return 200, [self._instance(name, *instance)
+                         for instance in consul.services.get(name, [])]
+        if path == "/v1/health/state/any":
+            return 200, [check for name, instances in consul.services.items()
+                         for instance in instances
+                         for check in self._instance(name, *instance)["Checks"]]
+        if path.startswith("/v1/kv/"):
+            prefix = path[len("/v1/kv/"):]
+            found = [{"Key": key, "Value": value, "ModifyIndex": 1}
+                     for key, value in sorted(consul.kv.items()) if key.startswith(prefix)]
+            return (200, found) if found else (404, [])
+        return 404, None
+
+    @staticmethod
+    def _instance(name, service_id, port, tags):
+        return {
+            "Node": {"Node": "node1", "Address": "127.0.0.1", "Datacenter": "dc1"},
+            "Service": {"ID": service_id, "Service": name, "Address": "127.0.0.1", "Port": port,
+                        "Tags": tags, "Kind": "", "Weights": {"Passing": 1, "Warning": 1}},
+            "Checks": [{"Node": "node1", "CheckID": f"{service_id}-check", "Status": "passing",
+                        "ServiceID": service_id, "ServiceName": name, "ServiceTags": tags}],
+        }
