@@ -12,8 +12,8 @@ enum { ADDR_TEXT_MAX = 46 + 8 }; // longest IPv6 text, brackets, port, NUL
 
 // Literal IPv4 or IPv6 (no brackets) and port to a socket address. False when it is not a literal.
 MUST_CHECK bool addr_from_literal(struct str host, uint16_t port, struct sockaddr_storage *addr);
-// Address without port and brackets; IPv4-mapped IPv6 is written as IPv4. Returns the length; out holds at
-// least ADDR_TEXT_MAX bytes and is terminated. 0 for other families.
+// Address without port and brackets; IPv4-mapped IPv6 is written as IPv4. Returns the length; out
+// holds at least ADDR_TEXT_MAX bytes and is terminated. 0 for other families.
 size_t addr_host_text(const struct sockaddr *addr, char *out);
 uint16_t addr_port(const struct sockaddr *addr);
 // The 16 bytes of the address, IPv4 as ::ffff:a.b.c.d. False for other families.

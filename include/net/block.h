@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pooled byte blocks of three sizes, for bytes that must outlive the read that brought them: a partial
-// head, a request held for replay, output the peer does not take yet. One pool per loop; blocks never
-// change threads. Freed blocks are kept up to a small number per size, so steady traffic allocates nothing.
+// Pooled byte blocks of three sizes, for bytes that must outlive the read that brought them: a
+// partial head, a request held for replay, output the peer does not take yet. One pool per loop;
+// blocks never change threads. Freed blocks are kept up to a small number per size, so steady
+// traffic allocates nothing.
 #pragma once
 
 #include <stddef.h>
@@ -45,5 +46,5 @@ static inline char *block_start(struct block *block)
 
 // Appends to *block (NULL: a new one), moving to a larger block when needed. 0, ERR_NOMEM, or
 // ERR_TOO_LARGE above `max` bytes in all; the block is unchanged on failure.
-MUST_CHECK int block_append(struct block_pool *pool, struct block **block, const void *bytes, size_t len,
-                            size_t max);
+MUST_CHECK int block_append(struct block_pool *pool, struct block **block, const void *bytes,
+                            size_t len, size_t max);

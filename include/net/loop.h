@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An event loop with what the data path needs beside libuv's: a timer wheel, a pool of blocks, the shared
-// read and write scratch, random numbers and an inbox for messages from other threads. Each worker owns one
-// and runs it on its thread; nothing here is shared except the inbox.
+// An event loop with what the data path needs beside libuv's: a timer wheel, a pool of blocks, the
+// shared read and write scratch, random numbers and an inbox for messages from other threads. Each
+// worker owns one and runs it on its thread; nothing here is shared except the inbox.
 #pragma once
 
 #include <stdbool.h>
@@ -15,12 +15,14 @@
 #include "net/wheel.h"
 
 enum {
-    LOOP_READ_SCRATCH = 64 << 10, // one read; performance.md 1.4: 16 KiB doubles the cost of large bodies
-    LOOP_OUT_SCRATCH = 72 << 10,  // a composed head: the largest incoming one plus what the proxy adds
+    LOOP_READ_SCRATCH =
+        64 << 10, // one read; performance.md 1.4: 16 KiB doubles the cost of large bodies
+    LOOP_OUT_SCRATCH =
+        72 << 10, // a composed head: the largest incoming one plus what the proxy adds
 };
 
-// A message for another thread's loop. The sender owns it until `run` is called on the loop's thread; run
-// may free it.
+// A message for another thread's loop. The sender owns it until `run` is called on the loop's
+// thread; run may free it.
 struct message {
     struct message *next;
     void (*run)(struct message *message);
@@ -31,21 +33,24 @@ struct net_loop {
     struct wheel wheel;
     struct block_pool blocks;
     struct rng rng;
-    char *read_scratch; // LOOP_READ_SCRATCH bytes; content is valid until the next read on this loop
-    char *out_scratch;  // LOOP_OUT_SCRATCH bytes, for one composition at a time
+    char
+        *read_scratch; // LOOP_READ_SCRATCH bytes; content is valid until the next read on this loop
+    char *out_scratch; // LOOP_OUT_SCRATCH bytes, for one composition at a time
 
-    uv_timer_t tick;  // runs the wheel while timers are armed
+    uv_timer_t tick; // runs the wheel while timers are armed
     uv_prepare_t prepare;
     uv_async_t inbox_async;
-    _Atomic(struct message *) inbox; // newest first
+    _Atomic(struct message *) inbox;        // newest first
     void (*on_idle)(struct net_loop *loop); // end of every turn, before waiting; may be NULL
 };
 
 // Prepares the loop on any thread. 0 or a negative err_code (everything undone).
 MUST_CHECK int net_loop_init(struct net_loop *loop, void (*on_idle)(struct net_loop *loop));
-// Runs until nothing is left to wait for, that is, after net_loop_stop and the closing of all handles.
+// Runs until nothing is left to wait for, that is, after net_loop_stop and the closing of all
+// handles.
 void net_loop_run(struct net_loop *loop);
-// Closes the loop's own handles; on its own thread. Handles of connections are their owners' to close.
+// Closes the loop's own handles; on its own thread. Handles of connections are their owners' to
+// close.
 void net_loop_stop(struct net_loop *loop);
 // Frees everything; after net_loop_run has returned.
 void net_loop_fini(struct net_loop *loop);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connected (or connecting) byte stream on a loop. Reading is by events into the loop's shared scratch;
-// writing is tried at once, and what the peer does not take is kept in blocks and sent later, with on_drained
-// as the wake-up. The owner embeds a struct sock and implements sock_events. This is the seam for TLS: above
-// it nobody knows how bytes reach the wire.
+// A connected (or connecting) byte stream on a loop. Reading is by events into the loop's shared
+// scratch; writing is tried at once, and what the peer does not take is kept in blocks and sent
+// later, with on_drained as the wake-up. The owner embeds a struct sock and implements sock_events.
+// This is the seam for TLS: above it nobody knows how bytes reach the wire.
 //
-// Happy path: sock_init, then sock_accept or sock_connect (-> on_connected), sock_read_start, on_data ...,
-// sock_write ..., sock_close -> on_closed. Memory belongs to the owner again only in on_closed. After
-// sock_close no other event is delivered.
+// Happy path: sock_init, then sock_accept or sock_connect (-> on_connected), sock_read_start,
+// on_data ..., sock_write ..., sock_close -> on_closed. Memory belongs to the owner again only in
+// on_closed. After sock_close no other event is delivered.
 #pragma once
 
 #include <stdbool.h>
@@ -25,9 +25,9 @@ struct sock_events {
     void (*on_connected)(struct sock *sock, int status); // 0 or a libuv error code
     // bytes lie in the loop's read scratch and may be changed in place; valid during the call.
     void (*on_data)(struct sock *sock, char *bytes, size_t len);
-    void (*on_end)(struct sock *sock);               // the peer sent FIN
+    void (*on_end)(struct sock *sock);                // the peer sent FIN
     void (*on_failed)(struct sock *sock, int status); // reset or another error; close it
-    void (*on_drained)(struct sock *sock);           // everything pending has been sent
+    void (*on_drained)(struct sock *sock);            // everything pending has been sent
     void (*on_closed)(struct sock *sock);
 };
 
@@ -44,25 +44,27 @@ struct sock {
     struct sock_flush *flush; // NULL: nothing pending
     bool is_reading;
     bool is_closing;
-    bool is_ending;     // sock_end was called
-    bool has_sent_end;  // FIN is out
-    bool is_broken;     // writing has failed
+    bool is_ending;    // sock_end was called
+    bool has_sent_end; // FIN is out
+    bool is_broken;    // writing has failed
 };
 
 // 0 or a negative err_code; nothing to undo then. Once it has succeeded the sock must be closed.
-MUST_CHECK int sock_init(struct sock *sock, struct net_loop *loop, const struct sock_events *events);
+MUST_CHECK int sock_init(struct sock *sock, struct net_loop *loop,
+                         const struct sock_events *events);
 // Takes the next waiting connection of a listener. 0 or a libuv error code.
 MUST_CHECK int sock_accept(struct sock *sock, uv_stream_t *listener);
-// Begins to connect. 0 (then on_connected follows) or a libuv error code. Writing is allowed at once and
-// happens when the connection stands.
+// Begins to connect. 0 (then on_connected follows) or a libuv error code. Writing is allowed at
+// once and happens when the connection stands.
 MUST_CHECK int sock_connect(struct sock *sock, const struct sockaddr *address);
 
 // Idempotent. 0 or a libuv error code.
 int sock_read_start(struct sock *sock);
 void sock_read_stop(struct sock *sock);
 
-// Sends the parts (at most 4) in order. 0: all is with the kernel. 1: some is pending; stop the source until
-// on_drained. Negative: a libuv error code (UV_ENOMEM, UV_EPIPE, ...), the connection is broken.
+// Sends the parts (at most 4) in order. 0: all is with the kernel. 1: some is pending; stop the
+// source until on_drained. Negative: a libuv error code (UV_ENOMEM, UV_EPIPE, ...), the connection
+// is broken.
 MUST_CHECK int sock_write(struct sock *sock, const struct iovec *parts, int count);
 static inline bool sock_has_pending(const struct sock *sock)
 {
@@ -72,10 +74,11 @@ size_t sock_pending_bytes(const struct sock *sock);
 
 // FIN after everything pending. Reading goes on.
 void sock_end(struct sock *sock);
-// Closes at once, pending output is lost. with_reset: the peer gets RST, so that a cut message cannot be
-// taken for a complete one. Idempotent.
+// Closes at once, pending output is lost. with_reset: the peer gets RST, so that a cut message
+// cannot be taken for a complete one. Idempotent.
 void sock_close(struct sock *sock, bool with_reset);
 
-// Whether bytes or FIN are already waiting to be read, or the connection has failed (one recv with MSG_PEEK).
+// Whether bytes or FIN are already waiting to be read, or the connection has failed (one recv with
+// MSG_PEEK).
 bool sock_is_readable_now(struct sock *sock);
 int sock_fd(const struct sock *sock);

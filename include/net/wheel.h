@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hashed timer wheel for the many deadlines of connections: arming costs a store, moving a deadline back
-// costs nothing until the old slot comes round (lazy). Resolution WHEEL_TICK_MS; a timer never fires
-// early. One wheel per loop, used on that loop's thread only; it knows no clock, the owner ticks it.
+// Hashed timer wheel for the many deadlines of connections: arming costs a store, moving a deadline
+// back costs nothing until the old slot comes round (lazy). Resolution WHEEL_TICK_MS; a timer never
+// fires early. One wheel per loop, used on that loop's thread only; it knows no clock, the owner
+// ticks it.
 #pragma once
 
 #include <stdint.h>

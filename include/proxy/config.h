@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the operator decides about the data path. One value per option row (app/options); immutable while
-// workers run; borrowed strings. Times in milliseconds, 0 meaning "no such limit" where noted.
+// What the operator decides about the data path. One value per option row (app/options); immutable
+// while workers run; borrowed strings. Times in milliseconds, 0 meaning "no such limit" where
+// noted.
 #pragma once
 
 #include <stdbool.h>
@@ -51,25 +52,26 @@ struct proxy_config {
     int noroute_status; // proxy.noroutestatus
     struct http_compose_config compose;
     struct http_limits request_limits;
-    struct ip_net trusted[TRUSTED_NETS_MAX]; // proxy.trusted: peers whose forwarding fields are believed
+    struct ip_net
+        trusted[TRUSTED_NETS_MAX]; // proxy.trusted: peers whose forwarding fields are believed
     unsigned trusted_count;
     struct str sts_value; // Strict-Transport-Security; empty: none
 
-    uint32_t client_head_timeout_ms;  // first byte to complete head: 10 s
-    uint32_t client_idle_timeout_ms;  // between requests: 60 s
-    uint32_t client_body_timeout_ms;  // no byte of the body: 30 s
-    uint32_t client_write_timeout_ms; // client does not read: 30 s
-    uint32_t connect_timeout_ms;      // proxy.dialtimeout: 30 s
-    uint32_t response_timeout_ms;     // proxy.responseheadertimeout: 0 none
-    uint32_t upstream_body_timeout_ms; // no byte of a response body: 0 none
-    uint32_t upstream_idle_timeout_ms; // proxy.idleconntimeout: 15 s
-    uint32_t upstream_keepalive_ms;   // proxy.keepalivetimeout: TCP keep-alive period, 0: 15 s
-    uint32_t tunnel_idle_timeout_ms;  // 1 h
-    uint32_t max_idle_per_endpoint;   // proxy.maxconn, per worker
-    uint32_t max_connections;         // client connections of the process
+    uint32_t client_head_timeout_ms;      // first byte to complete head: 10 s
+    uint32_t client_idle_timeout_ms;      // between requests: 60 s
+    uint32_t client_body_timeout_ms;      // no byte of the body: 30 s
+    uint32_t client_write_timeout_ms;     // client does not read: 30 s
+    uint32_t connect_timeout_ms;          // proxy.dialtimeout: 30 s
+    uint32_t response_timeout_ms;         // proxy.responseheadertimeout: 0 none
+    uint32_t upstream_body_timeout_ms;    // no byte of a response body: 0 none
+    uint32_t upstream_idle_timeout_ms;    // proxy.idleconntimeout: 15 s
+    uint32_t upstream_keepalive_ms;       // proxy.keepalivetimeout: TCP keep-alive period, 0: 15 s
+    uint32_t tunnel_idle_timeout_ms;      // 1 h
+    uint32_t max_idle_per_endpoint;       // proxy.maxconn, per worker
+    uint32_t max_connections;             // client connections of the process
     uint32_t max_requests_per_connection; // 0: none
-    uint32_t retry_attempts;          // further tries after the first: 2
-    uint64_t request_body_max;        // bytes; above: 413. 0: none
+    uint32_t retry_attempts;              // further tries after the first: 2
+    uint64_t request_body_max;            // bytes; above: 413. 0: none
 
     enum access_log_format access_log;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data path as the process sees it: listeners and workers that forward HTTP by the published table.
-// All functions are for the control thread.
+// The data path as the process sees it: listeners and workers that forward HTTP by the published
+// table. All functions are for the control thread.
 #pragma once
 
 #include <stdint.h>
@@ -14,10 +14,12 @@
 struct uv_loop_s;
 struct proxy;
 
-// Binds all listeners and starts the workers. config and targets are borrowed and must outlive the proxy;
-// the table cell must hold a table. NULL and err when an address cannot be bound or memory is short.
-MUST_CHECK struct proxy *proxy_start(struct uv_loop_s *control_loop, const struct proxy_config *config,
-                                     struct targets *targets, struct err *err);
+// Binds all listeners and starts the workers. config and targets are borrowed and must outlive the
+// proxy; the table cell must hold a table. NULL and err when an address cannot be bound or memory
+// is short.
+MUST_CHECK struct proxy *proxy_start(struct uv_loop_s *control_loop,
+                                     const struct proxy_config *config, struct targets *targets,
+                                     struct err *err);
 // Port of the first listener (for ":0").
 uint16_t proxy_port(const struct proxy *proxy, unsigned listener);
 unsigned proxy_worker_count(const struct proxy *proxy);
@@ -29,9 +31,9 @@ void proxy_totals_read(const struct proxy *proxy, struct worker_totals *totals);
 uint64_t proxy_refusals(const struct proxy *proxy, enum http_refusal refusal, bool is_response);
 uint64_t proxy_open_connections(const struct proxy *proxy);
 
-// Graceful end: stop accepting, close idle clients, answer with Connection: close, wait for running requests
-// and tunnels for at most drain_ms, then cut. on_drained is called on the control loop when no worker has
-// connections any more. Calling again with a smaller drain_ms shortens the wait.
+// Graceful end: stop accepting, close idle clients, answer with Connection: close, wait for running
+// requests and tunnels for at most drain_ms, then cut. on_drained is called on the control loop
+// when no worker has connections any more. Calling again with a smaller drain_ms shortens the wait.
 void proxy_drain(struct proxy *proxy, uint32_t drain_ms, void (*on_drained)(void *ctx), void *ctx);
 // Joins the workers and frees everything. After on_drained.
 void proxy_free(struct proxy *proxy);

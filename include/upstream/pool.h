@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Upstream connections of one worker, pooled per endpoint, and what the worker has learnt of the endpoint's
-// health. A pool is created by its worker on first use and freed with the endpoint by the control thread,
-// once no connection belongs to it. All functions but endpoint_is_unused are for the pool's worker.
+// Upstream connections of one worker, pooled per endpoint, and what the worker has learnt of the
+// endpoint's health. A pool is created by its worker on first use and freed with the endpoint by
+// the control thread, once no connection belongs to it. All functions but endpoint_is_unused are
+// for the pool's worker.
 //
-// A connection is connecting, then borrowed by one exchange, then idle in its pool (newest first), and so on.
-// Idle connections stay read-armed: a byte or FIN from the peer closes them, so a dead one is found before it
-// is used.
+// A connection is connecting, then borrowed by one exchange, then idle in its pool (newest first),
+// and so on. Idle connections stay read-armed: a byte or FIN from the peer closes them, so a dead
+// one is found before it is used.
 #pragma once
 
 #include <stdbool.h>
@@ -23,9 +24,9 @@ enum {
 
 struct upstream_config {
     uint32_t connect_timeout_ms;
-    uint32_t idle_timeout_ms;   // idle connections are closed after this
-    uint32_t keepalive_ms;      // TCP keep-alive period; 0: 15 s
-    uint32_t max_idle;          // per pool
+    uint32_t idle_timeout_ms; // idle connections are closed after this
+    uint32_t keepalive_ms;    // TCP keep-alive period; 0: 15 s
+    uint32_t max_idle;        // per pool
 };
 
 // One worker's side: passed to every call.
@@ -33,27 +34,28 @@ struct upstream {
     struct net_loop *loop;
     unsigned worker;
     const struct upstream_config *config;
-    struct list conns;     // all connections of the worker, for shutdown
+    struct list conns; // all connections of the worker, for shutdown
     uint32_t conn_count;
-    bool is_draining;      // pool nothing any more
+    bool is_draining; // pool nothing any more
 };
 
 struct endpoint_pool {
     struct endpoint *endpoint;
-    struct list idle;           // newest first
+    struct list idle; // newest first
     uint32_t idle_count;
     _Atomic uint32_t conn_count; // all connections to it; single writer, read by the control thread
     // Passive health, of this worker's experience.
-    uint32_t failures;          // consecutive
-    uint32_t ejections;         // consecutive, exponent of the hold-down
-    uint64_t ejected_until_ms;  // 0: in use
-    bool is_probing;            // a request was let through after the hold-down
+    uint32_t failures;         // consecutive
+    uint32_t ejections;        // consecutive, exponent of the hold-down
+    uint64_t ejected_until_ms; // 0: in use
+    bool is_probing;           // a request was let through after the hold-down
 };
 
 struct upstream_conn;
 
 struct upstream_conn_events {
-    void (*on_connected)(struct upstream_conn *conn, int status); // 0, or a libuv error: already closing
+    void (*on_connected)(struct upstream_conn *conn,
+                         int status); // 0, or a libuv error: already closing
     void (*on_data)(struct upstream_conn *conn, char *bytes, size_t len);
     void (*on_end)(struct upstream_conn *conn);
     void (*on_failed)(struct upstream_conn *conn, int status);
@@ -66,11 +68,11 @@ struct upstream_conn {
     struct endpoint_pool *pool;
     const struct upstream_conn_events *events; // NULL while idle
     void *user;                                // the borrower
-    struct list link;      // upstream.conns
-    struct list idle_link; // pool.idle
-    struct timer timer;    // connecting: deadline; idle: age
+    struct list link;                          // upstream.conns
+    struct list idle_link;                     // pool.idle
+    struct timer timer;                        // connecting: deadline; idle: age
     bool is_connected;
-    bool is_reused;        // carried a request before this one
+    bool is_reused; // carried a request before this one
 };
 
 void upstream_init(struct upstream *upstream, struct net_loop *loop, unsigned worker,
@@ -81,22 +83,24 @@ void upstream_drain(struct upstream *upstream);
 // This worker's pool of the endpoint; NULL when memory is short.
 struct endpoint_pool *upstream_pool_of(struct upstream *upstream, struct endpoint *endpoint);
 
-// An idle connection, or NULL when there is none. checks_liveness: look (one system call) whether it has died
-// meanwhile, for requests that cannot be replayed.
+// An idle connection, or NULL when there is none. checks_liveness: look (one system call) whether
+// it has died meanwhile, for requests that cannot be replayed.
 struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoint_pool *pool,
-                                        bool checks_liveness, const struct upstream_conn_events *events,
-                                        void *user);
-// A new connection, connecting; may be written to at once. NULL when the endpoint has no address or memory or
-// descriptors are short (*status says which, a libuv error code).
+                                        bool checks_liveness,
+                                        const struct upstream_conn_events *events, void *user);
+// A new connection, connecting; may be written to at once. NULL when the endpoint has no address or
+// memory or descriptors are short (*status says which, a libuv error code).
 struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
                                        const struct upstream_conn_events *events, void *user,
                                        int *status);
-// Gives a connection back after a complete exchange. Pools it or, when that is not wanted, closes it.
+// Gives a connection back after a complete exchange. Pools it or, when that is not wanted, closes
+// it.
 void upstream_put(struct upstream_conn *conn);
 // Closes a borrowed connection; no further event.
 void upstream_discard(struct upstream_conn *conn, bool with_reset);
 
-// Passive ejection. A success clears everything. A failure returns true when it ejected the endpoint.
+// Passive ejection. A success clears everything. A failure returns true when it ejected the
+// endpoint.
 void endpoint_pool_succeeded(struct endpoint_pool *pool);
 bool endpoint_pool_failed(struct endpoint_pool *pool, struct upstream *upstream);
 // Whether requests may be sent: in use, or its hold-down is over and it may be probed.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps all targets and endpoints, the published table, and who still reads what. Written by the control
-// thread; workers read the current table once per loop turn.
+// Keeps all targets and endpoints, the published table, and who still reads what. Written by the
+// control thread; workers read the current table once per loop turn.
 #pragma once
 
 #include <stdatomic.h>
@@ -13,9 +13,10 @@
 struct uv_loop_s;
 struct targets;
 
-// What workers see of the table. A worker that is about to look something up announces the version it
-// found and then reads the pointer; when it goes back to waiting it says that it holds none. A table older
-// than every announced version is freed, so an idle worker never delays that and never needs waking.
+// What workers see of the table. A worker that is about to look something up announces the version
+// it found and then reads the pointer; when it goes back to waiting it says that it holds none. A
+// table older than every announced version is freed, so an idle worker never delays that and never
+// needs waking.
 struct table_cell {
     _Atomic(struct table *) current; // NULL before the first table
     _Atomic uint64_t version;        // of current; raised after current is stored
@@ -38,11 +39,11 @@ static inline void table_cell_leave(struct table_cell *cell, unsigned worker)
     atomic_store_explicit(&cell->seen[worker].version, TABLE_UNSEEN, memory_order_release);
 }
 
-// `loop` is the control loop: names are resolved on its thread pool. worker_count (1 to WORKERS_MAX) sizes
-// the per-worker arrays. NULL when memory is short.
+// `loop` is the control loop: names are resolved on its thread pool. worker_count (1 to
+// WORKERS_MAX) sizes the per-worker arrays. NULL when memory is short.
 MUST_CHECK struct targets *targets_new(struct uv_loop_s *loop, unsigned worker_count);
-// Unpublishes and frees all tables, targets and endpoints; workers are gone. The loop must run once more
-// afterwards if a name was being looked up.
+// Unpublishes and frees all tables, targets and endpoints; workers are gone. The loop must run once
+// more afterwards if a name was being looked up.
 void targets_free(struct targets *targets);
 unsigned targets_worker_count(const struct targets *targets);
 
@@ -52,10 +53,11 @@ struct routes_binding targets_binding(struct targets *targets);
 struct table_cell *targets_cell(struct targets *targets);
 // Makes the table current; old versions and retired targets are freed by targets_collect.
 void targets_publish(struct targets *targets, struct table *table);
-// Frees old tables, retired targets and endpoints that nobody can read any more. Called from a timer on
-// the control loop and after publishing; cheap when there is nothing to do.
+// Frees old tables, retired targets and endpoints that nobody can read any more. Called from a
+// timer on the control loop and after publishing; cheap when there is nothing to do.
 void targets_collect(struct targets *targets);
-// Looks up names again whose time has come (30 s; 2 s after a failure). From a timer of about a second.
+// Looks up names again whose time has come (30 s; 2 s after a failure). From a timer of about a
+// second.
 void targets_refresh_names(struct targets *targets);
 // Whether every endpoint of the current table has its address (or has failed to resolve once).
 bool targets_are_resolved(const struct targets *targets);
@@ -63,6 +65,7 @@ bool targets_are_resolved(const struct targets *targets);
 // Iterates all live targets, in no order; start with NULL, NULL at the end. Control thread.
 struct target *targets_next(struct targets *targets, struct target *previous);
 size_t targets_count(const struct targets *targets);
-// Called with each target that had its life, before it is freed (its counters are final); NULL: nobody.
+// Called with each target that had its life, before it is freed (its counters are final); NULL:
+// nobody.
 void targets_on_free(struct targets *targets, void (*on_free)(void *ctx, struct target *target),
                      void *ctx);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Targets: what the data path sends requests to. One `struct target` per (service, host, path, dst) of the
-// routing table holds counters and the pinned definition; targets with the same address share one
-// `struct endpoint`, which is what connections, pools and ejection belong to.
+// Targets: what the data path sends requests to. One `struct target` per (service, host, path, dst)
+// of the routing table holds counters and the pinned definition; targets with the same address
+// share one `struct endpoint`, which is what connections, pools and ejection belong to.
 //
-// Life: the registry (control thread) creates a target when the first table with it is built and retires
-// it when the last such table is freed; a target that comes back meanwhile is taken up again. A worker pins
-// a target only through the in_flight number of its own counter block, so a retired target is freed when
-// every worker's block says 0, and an endpoint when no worker has connections to it. What a definition
-// says (options) may be read only through the table, within the turn that looked it up.
+// Life: the registry (control thread) creates a target when the first table with it is built and
+// retires it when the last such table is freed; a target that comes back meanwhile is taken up
+// again. A worker pins a target only through the in_flight number of its own counter block, so a
+// retired target is freed when every worker's block says 0, and an endpoint when no worker has
+// connections to it. What a definition says (options) may be read only through the table, within
+// the turn that looked it up.
 #pragma once
 
 #include <stdatomic.h>
@@ -33,38 +34,40 @@ struct endpoint_addresses {
 struct endpoint_pool; // upstream/pool.h: one worker's connections to one endpoint
 
 struct endpoint {
-    struct str key;         // identity: address, port and TLS settings; owned with the endpoint
-    struct str host;        // as in dst, no brackets
+    struct str key;  // identity: address, port and TLS settings; owned with the endpoint
+    struct str host; // as in dst, no brackets
     uint16_t port;
     bool is_tls;
     bool skips_tls_verify;
-    struct str tls_name;    // name for SNI and verification; empty: host
-    // Resolved addresses; NULL while a name is being looked up or does not resolve. Replaced whole by the
-    // control thread; the value before stays valid until the next replacement.
+    struct str tls_name; // name for SNI and verification; empty: host
+    // Resolved addresses; NULL while a name is being looked up or does not resolve. Replaced whole
+    // by the control thread; the value before stays valid until the next replacement.
     _Atomic(struct endpoint_addresses *) addresses;
     struct endpoint_addresses *previous_addresses;
-    atomic_bool is_retired; // workers stop pooling
-    uint32_t refs;          // targets; control thread
-    struct list link;       // registry's
+    atomic_bool is_retired;     // workers stop pooling
+    uint32_t refs;              // targets; control thread
+    struct list link;           // registry's
     struct name_lookup *lookup; // registry's; NULL for a literal address
     // One per worker, created by it on first use, freed with the endpoint.
     _Atomic(struct endpoint_pool *) pools[];
 };
 
 struct target {
-    struct str key;            // identity: all below that is borrowed from it
+    struct str key; // identity: all below that is borrowed from it
     struct str service, host, path, dst;
-    struct str host_header;    // Host to send with host=dst: "name[:port]" of dst
-    struct endpoint *endpoint; // NULL for what cannot be proxied to (redirects, unsupported schemes)
-    uint32_t refs;             // bindings; control thread
+    struct str host_header; // Host to send with host=dst: "name[:port]" of dst
+    struct endpoint
+        *endpoint; // NULL for what cannot be proxied to (redirects, unsupported schemes)
+    uint32_t refs; // bindings; control thread
     atomic_bool is_retired;
-    void *sample;              // last totals, for rates; one allocation, the admin's, freed with the target
-    struct list link;          // registry's
+    void *sample;     // last totals, for rates; one allocation, the admin's, freed with the target
+    struct list link; // registry's
     // Counter blocks, one per worker, created by it on first use, freed with the target.
     _Atomic(struct target_counters *) counters[];
 };
 
-// The worker's own counter block for a target; NULL when memory is short (then the request is shed).
+// The worker's own counter block for a target; NULL when memory is short (then the request is
+// shed).
 struct target_counters *target_counters_of(struct target *target, unsigned worker);
 
 // Sums over the first worker_count workers. Control thread.

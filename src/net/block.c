@@ -72,7 +72,8 @@ void block_put(struct block_pool *pool, struct block *block)
     pool->free_count[i]++;
 }
 
-int block_append(struct block_pool *pool, struct block **block, const void *bytes, size_t len, size_t max)
+int block_append(struct block_pool *pool, struct block **block, const void *bytes, size_t len,
+                 size_t max)
 {
     struct block *old = *block;
     size_t have = old ? block_len(old) : 0;

@@ -34,19 +34,20 @@ static int bind_any(const struct sockaddr_storage *addr, bool shares_port)
 {
     int fd = bind_one((const struct sockaddr *)addr, shares_port);
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)addr;
-    if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) && addr->ss_family == AF_INET6 &&
-        IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr)) {
+    if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL) &&
+        addr->ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr)) {
         struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = v6->sin6_port};
         fd = bind_one((const struct sockaddr *)&v4, shares_port);
     }
     return fd;
 }
 
-int listener_bind(const struct sockaddr_storage *addr, bool is_first, const char *name, struct err *err)
+int listener_bind(const struct sockaddr_storage *addr, bool is_first, const char *name,
+                  struct err *err)
 {
     int fd = -1;
-    // Another process that also uses SO_REUSEPORT would silently get half of the connections: a plain
-    // socket finds out whether the port is free.
+    // Another process that also uses SO_REUSEPORT would silently get half of the connections: a
+    // plain socket finds out whether the port is free.
     int probe = is_first ? bind_any(addr, false) : -1;
     if (probe >= 0)
         close(probe);

@@ -96,8 +96,8 @@ void net_loop_post(struct net_loop *loop, struct message *message)
     struct message *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
     do {
         message->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &head, message, memory_order_release,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &head, message,
+                                                    memory_order_release, memory_order_relaxed));
     uv_async_send(&loop->inbox_async);
 }
 

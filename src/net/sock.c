@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The libuv rules that shape this file (docs/performance.md): reading is started once and stopped only under
-// back-pressure; uv_try_write first, uv_write only with the rest; the read buffer is the loop's scratch.
+// The libuv rules that shape this file (docs/performance.md): reading is started once and stopped
+// only under back-pressure; uv_try_write first, uv_write only with the rest; the read buffer is the
+// loop's scratch.
 //
-// Pending output: at most one uv_write is under way, with everything in `sending`; what is written meanwhile
-// collects in `waiting` and goes out with the next one. When both are empty the flush is freed and the owner
-// told. Failure modes: memory is short -> UV_ENOMEM, the owner closes; the write fails -> on_failed.
+// Pending output: at most one uv_write is under way, with everything in `sending`; what is written
+// meanwhile collects in `waiting` and goes out with the next one. When both are empty the flush is
+// freed and the owner told. Failure modes: memory is short -> UV_ENOMEM, the owner closes; the
+// write fails -> on_failed.
 #include "net/sock.h"
 
 #include <errno.h>
@@ -126,8 +128,9 @@ static void free_flush(struct sock *sock)
 
 static int send_waiting(struct sock *sock);
 
-// The peer takes nothing more, but what it said before that may still wait to be read: an answer given early,
-// for example. So the reading side reports the end; only where nobody reads it is told here.
+// The peer takes nothing more, but what it said before that may still wait to be read: an answer
+// given early, for example. So the reading side reports the end; only where nobody reads it is told
+// here.
 static void write_failed(struct sock *sock, int status)
 {
     sock->is_broken = true;
@@ -162,8 +165,8 @@ static void on_written(uv_write_t *write, int status)
         sock->events->on_drained(sock);
 }
 
-// Starts one uv_write with what waits; the rest of a long chain follows when it is done. 0 or a libuv error
-// code.
+// Starts one uv_write with what waits; the rest of a long chain follows when it is done. 0 or a
+// libuv error code.
 static int send_waiting(struct sock *sock)
 {
     struct sock_flush *flush = sock->flush;

@@ -23,8 +23,8 @@ static void add(struct iovec *parts, int *count, void *bytes, size_t len)
         parts[(*count)++] = (struct iovec){.iov_base = bytes, .iov_len = len};
 }
 
-static int pass_chunked(struct body *body, char *bytes, size_t len, size_t *used, struct iovec *parts,
-                        int *count)
+static int pass_chunked(struct body *body, char *bytes, size_t len, size_t *used,
+                        struct iovec *parts, int *count)
 {
     int rc = chunk_filter_run(&body->chunks, bytes, &len, used);
     if (rc < 0)
@@ -42,7 +42,8 @@ static int pass_chunked(struct body *body, char *bytes, size_t len, size_t *used
     return 0;
 }
 
-int body_pass(struct body *body, char *bytes, size_t len, size_t *used, struct iovec *parts, int *count)
+int body_pass(struct body *body, char *bytes, size_t len, size_t *used, struct iovec *parts,
+              int *count)
 {
     *count = 0;
     *used = 0;

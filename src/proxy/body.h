@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A message body in passage, the same for uploads and downloads: finds its end, and gives the parts to send on.
-// Pure but for the trailers it collects.
+// A message body in passage, the same for uploads and downloads: finds its end, and gives the parts
+// to send on. Pure but for the trailers it collects.
 #pragma once
 
 #include <stdbool.h>
@@ -14,23 +14,25 @@
 enum { BODY_PARTS = 3 };
 
 struct body {
-    uint8_t framing;      // enum http_framing, as received
-    bool is_complete;     // the last byte has been passed on
-    bool is_rechunked;    // received until close, sent chunked
-    uint64_t left;        // HTTP_BODY_LENGTH: bytes still to come
+    uint8_t framing;   // enum http_framing, as received
+    bool is_complete;  // the last byte has been passed on
+    bool is_rechunked; // received until close, sent chunked
+    uint64_t left;     // HTTP_BODY_LENGTH: bytes still to come
     struct chunk_filter chunks;
-    char chunk_line[20];  // of a rechunked piece
+    char chunk_line[20]; // of a rechunked piece
 };
 
-// drops_framing: the receiver speaks HTTP/1.0, a chunked body is sent bare. trailers: collects those that may
-// go on, or NULL.
+// drops_framing: the receiver speaks HTTP/1.0, a chunked body is sent bare. trailers: collects
+// those that may go on, or NULL.
 void body_init(struct body *body, enum http_framing framing, uint64_t length, bool drops_framing,
                struct buf *trailers);
 
-// Takes bytes of the body, filters them in place and sets parts[0..*count) to what is to be sent on; they point
-// into bytes, the body and its trailers. *used: how many bytes belonged to the body. *data: body bytes without
-// framing among them, for counting. 0, or a negative http_refusal (then nothing may be completed).
-MUST_CHECK int body_pass(struct body *body, char *bytes, size_t len, size_t *used, struct iovec *parts,
-                         int *count);
-// The sender has closed: whether that is a proper end. When it is and the body was rechunked, the parts end it.
+// Takes bytes of the body, filters them in place and sets parts[0..*count) to what is to be sent
+// on; they point into bytes, the body and its trailers. *used: how many bytes belonged to the body.
+// *data: body bytes without framing among them, for counting. 0, or a negative http_refusal (then
+// nothing may be completed).
+MUST_CHECK int body_pass(struct body *body, char *bytes, size_t len, size_t *used,
+                         struct iovec *parts, int *count);
+// The sender has closed: whether that is a proper end. When it is and the body was rechunked, the
+// parts end it.
 MUST_CHECK bool body_end(struct body *body, struct iovec *parts, int *count);

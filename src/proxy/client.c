@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Happy path: (1) client_accept takes the connection and starts reading, once; (2) on_data feeds bytes to
-// client_feed, which parses a head in place and begins an exchange; (3) the exchange answers through
-// client_send and ends with client_finish; (4) what came behind the request is fed next, or the connection is
-// idle again.
-// Failure modes: a refused head is answered and lingers; a timeout closes (408 when part of a head is there);
-// a FIN in IDLE closes, while BUSY it is remembered (a half-closed client still gets its answer); a reset
-// aborts the exchange.
+// Happy path: (1) client_accept takes the connection and starts reading, once; (2) on_data feeds
+// bytes to client_feed, which parses a head in place and begins an exchange; (3) the exchange
+// answers through client_send and ends with client_finish; (4) what came behind the request is fed
+// next, or the connection is idle again. Failure modes: a refused head is answered and lingers; a
+// timeout closes (408 when part of a head is there); a FIN in IDLE closes, while BUSY it is
+// remembered (a half-closed client still gets its answer); a reset aborts the exchange.
 #include "proxy/client.h"
 
 #include <string.h>
@@ -55,8 +54,8 @@ static void on_closed(struct sock *sock)
     worker_client_gone(worker);
 }
 
-// Says goodbye: FIN, then throws input away until the peer's FIN, so that unread bytes do not turn our last
-// answer into RST.
+// Says goodbye: FIN, then throws input away until the peer's FIN, so that unread bytes do not turn
+// our last answer into RST.
 static void linger(struct client *client)
 {
     client->state = CLIENT_LINGER;
@@ -68,7 +67,8 @@ static void linger(struct client *client)
     block_put(&client->worker->loop.blocks, client->input);
     client->input = NULL;
     client_read_start(client);
-    arm(client, sock_has_pending(&client->sock) ? client->worker->config->client_write_timeout_ms : LINGER_MS);
+    arm(client, sock_has_pending(&client->sock) ? client->worker->config->client_write_timeout_ms
+                                                : LINGER_MS);
 }
 
 int client_send(struct client *client, const struct iovec *parts, int count)
@@ -106,8 +106,8 @@ static void refuse(struct client *client, int status)
     struct worker *worker = client->worker;
     char *out = worker->loop.out_scratch;
     client->must_close = true;
-    int len = http_compose_error(status, true, false, 1, worker_date(worker), STR_NULL, STR_NULL, STR_NULL, out,
-                                 LOOP_OUT_SCRATCH);
+    int len = http_compose_error(status, true, false, 1, worker_date(worker), STR_NULL, STR_NULL,
+                                 STR_NULL, out, LOOP_OUT_SCRATCH);
     struct iovec part = {.iov_base = out, .iov_len = (size_t)MAX(len, 0)};
     if (len < 0 || client_send(client, &part, 1) < 0)
         client_close(client, true);
@@ -120,7 +120,8 @@ static void refuse_head(struct client *client, enum http_refusal refusal)
     struct worker *worker = client->worker;
     counter_add(&worker->counters.refused_requests, 1);
     counter_add(&worker->refusals[0][refusal], 1);
-    log_debug("request from %.*s refused: %s", STR_FMT(client_ip(client)), http_refusal_text(refusal));
+    log_debug("request from %.*s refused: %s", STR_FMT(client_ip(client)),
+              http_refusal_text(refusal));
     if (worker->access_log) {
         struct access_entry entry = {
             .ended_at_us = clock_wall_us(),
@@ -146,8 +147,8 @@ static bool keep_input(struct client *client, const char *bytes, size_t len, siz
     return false;
 }
 
-// One head from bytes and, with it, one exchange. Returns the number of bytes used, or 0 when nothing can be
-// done with them now (they have been kept, or the client is closing).
+// One head from bytes and, with it, one exchange. Returns the number of bytes used, or 0 when
+// nothing can be done with them now (they have been kept, or the client is closing).
 static size_t feed_one(struct client *client, char *bytes, size_t len)
 {
     struct worker *worker = client->worker;
@@ -181,8 +182,8 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
     return head_len + used;
 }
 
-// Feeds what is at hand until an exchange is running or a head is incomplete. When `are_kept`, the bytes are
-// client->input itself, which is then taken apart; else they are the read scratch.
+// Feeds what is at hand until an exchange is running or a head is incomplete. When `are_kept`, the
+// bytes are client->input itself, which is then taken apart; else they are the read scratch.
 static void client_feed(struct client *client, char *bytes, size_t len, bool are_kept)
 {
     struct block *source = are_kept ? client->input : NULL;
@@ -259,12 +260,13 @@ static void on_data(struct sock *sock, char *bytes, size_t len)
         return;
     }
     case CLIENT_HEAD: {
-        // A head ends in LF: until one comes nothing new can be known of it, and parsing again and again what
-        // drips in would be work for nothing.
+        // A head ends in LF: until one comes nothing new can be known of it, and parsing again and
+        // again what drips in would be work for nothing.
         bool may_be_complete = memchr(bytes, '\n', len) != NULL;
         if (!keep_input(client, bytes, len, BLOCK_MAX))
             return;
-        if (may_be_complete || block_len(client->input) > client->worker->config->request_limits.head_max)
+        if (may_be_complete ||
+            block_len(client->input) > client->worker->config->request_limits.head_max)
             client_feed(client, block_start(client->input), block_len(client->input), true);
         return;
     }
@@ -371,7 +373,8 @@ static void set_peer(struct client *client)
     if (!addr_bytes((struct sockaddr *)&peer, bytes))
         return;
     for (unsigned i = 0; i < config->trusted_count && !client->is_peer_trusted; i++)
-        client->is_peer_trusted = addr_is_in(bytes, config->trusted[i].bytes, config->trusted[i].bits);
+        client->is_peer_trusted =
+            addr_is_in(bytes, config->trusted[i].bytes, config->trusted[i].bits);
 }
 
 void client_accept(struct worker_listener *listener)

@@ -40,8 +40,8 @@ static void unpin_target(struct exchange *exchange)
     exchange->pool = NULL;
 }
 
-void exchange_pin_target(struct exchange *exchange, struct target *target, struct target_counters *counters,
-                         struct endpoint_pool *pool)
+void exchange_pin_target(struct exchange *exchange, struct target *target,
+                         struct target_counters *counters, struct endpoint_pool *pool)
 {
     unpin_target(exchange);
     exchange->target = target;
@@ -80,14 +80,16 @@ static void finish(struct exchange *exchange)
     list_push_front(&worker->free_exchanges, &exchange->link);
 }
 
-// What is needed of a request for a further try, in one block: the head as received, the body filtered.
+// What is needed of a request for a further try, in one block: the head as received, the body
+// filtered.
 static void keep_request(struct exchange *exchange, const char *head_bytes, size_t head_len,
                          const struct iovec *parts, int count)
 {
     struct block_pool *blocks = &exchange->worker->loop.blocks;
     bool is_kept = block_append(blocks, &exchange->request, head_bytes, head_len, BLOCK_MAX) == 0;
     for (int i = 0; i < count && is_kept; i++)
-        is_kept = block_append(blocks, &exchange->request, parts[i].iov_base, parts[i].iov_len, BLOCK_MAX) == 0;
+        is_kept = block_append(blocks, &exchange->request, parts[i].iov_base, parts[i].iov_len,
+                               BLOCK_MAX) == 0;
     exchange->request_head_len = (uint32_t)head_len;
     exchange->can_replay = is_kept;
     if (!is_kept)
@@ -106,10 +108,12 @@ static bool is_body_too_large(const struct exchange *exchange)
 {
     uint64_t max = exchange->worker->config->request_body_max;
     const struct body *upload = &exchange->upload;
-    return max && (upload->framing == HTTP_BODY_CHUNKED ? upload->chunks.data_total : upload->left) > max;
+    return max &&
+           (upload->framing == HTTP_BODY_CHUNKED ? upload->chunks.data_total : upload->left) > max;
 }
 
-int exchange_begin(struct client *client, const char *head_bytes, char *bytes, size_t len, size_t *used)
+int exchange_begin(struct client *client, const char *head_bytes, char *bytes, size_t len,
+                   size_t *used)
 {
     struct worker *worker = client->worker;
     const struct http_head *head = &worker->request_head;
@@ -143,7 +147,7 @@ int exchange_begin(struct client *client, const char *head_bytes, char *bytes, s
     int count = 0;
     int rc = body_pass(&exchange->upload, bytes, len, used, parts, &count);
     if (rc < 0) {
-        refuse_body(exchange, (enum http_refusal)-rc);
+        refuse_body(exchange, (enum http_refusal) - rc);
         return 0;
     }
     if (is_body_too_large(exchange)) {
@@ -166,7 +170,7 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
     size_t used;
     int rc = body_pass(&exchange->upload, bytes, len, &used, parts, &count);
     if (rc < 0) {
-        refuse_body(exchange, (enum http_refusal)-rc);
+        refuse_body(exchange, (enum http_refusal) - rc);
         return len;
     }
     if (is_body_too_large(exchange)) {
@@ -226,7 +230,8 @@ static void on_timer(struct timer *timer)
         exchange->reason = "upstream_timeout";
         exchange_fail(exchange, 504, STR_NULL);
     } else if (exchange->phase == EXCHANGE_ANSWERING && exchange->is_conn_paused) {
-        exchange_arm_download(exchange); // it is the client that does not take; its own timer watches that
+        exchange_arm_download(
+            exchange); // it is the client that does not take; its own timer watches that
     } else {
         exchange_abort(exchange, false);
     }
@@ -270,8 +275,8 @@ void exchange_note_failure(struct exchange *exchange)
     if (exchange->pool && endpoint_pool_failed(exchange->pool, &exchange->worker->upstream)) {
         exchange->worker->has_ejections = true;
         counter_add(&exchange->counters->ejections, 1);
-        atomic_store_explicit(&exchange->counters->ejected_until_ms, exchange->pool->ejected_until_ms,
-                              memory_order_relaxed);
+        atomic_store_explicit(&exchange->counters->ejected_until_ms,
+                              exchange->pool->ejected_until_ms, memory_order_relaxed);
     }
 }
 
@@ -308,13 +313,14 @@ void exchange_abort(struct exchange *exchange, bool is_client_fault)
         counter_add(&exchange->worker->counters.client_aborts, 1);
     // RST where the end of the connection would be the end of the body.
     bool with_reset = exchange->phase == EXCHANGE_ANSWERING &&
-                      exchange->download.framing == HTTP_BODY_CLOSE && !exchange->download.is_rechunked;
+                      exchange->download.framing == HTTP_BODY_CLOSE &&
+                      !exchange->download.is_rechunked;
     finish(exchange);
     client_close(client, with_reset);
 }
 
-void exchange_answer(struct exchange *exchange, int status, struct str extra, struct str content_type,
-                     struct str body)
+void exchange_answer(struct exchange *exchange, int status, struct str extra,
+                     struct str content_type, struct str body)
 {
     struct worker *worker = exchange->worker;
     struct client *client = exchange->client;
@@ -327,8 +333,8 @@ void exchange_answer(struct exchange *exchange, int status, struct str extra, st
         client->must_close = true;
     char *out = worker->loop.out_scratch;
     int len = http_compose_error(status, client->must_close, exchange->method == HTTP_METHOD_HEAD,
-                                 exchange->client_minor, worker_date(worker), extra, content_type, body, out,
-                                 LOOP_OUT_SCRATCH);
+                                 exchange->client_minor, worker_date(worker), extra, content_type,
+                                 body, out, LOOP_OUT_SCRATCH);
     if (len < 0) {
         exchange_abort(exchange, false);
         return;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// One request and its response: from the parsed head to the last byte of the answer. Joins a client with an
-// upstream connection, carries the body both ways with back-pressure, decides about further tries and keeps
-// the books. Lives on one worker.
+// One request and its response: from the parsed head to the last byte of the answer. Joins a client
+// with an upstream connection, carries the body both ways with back-pressure, decides about further
+// tries and keeps the books. Lives on one worker.
 //
-// The walk: exchange_begin (client.c calls it with a head) -> forward.c finds route and target, composes and
-// sends -> response.c hears the upstream, judges the head, passes the body -> exchange_complete, or
-// exchange_fail (an answer of our own), or exchange_abort (the client is gone or the answer must be cut).
+// The walk: exchange_begin (client.c calls it with a head) -> forward.c finds route and target,
+// composes and sends -> response.c hears the upstream, judges the head, passes the body ->
+// exchange_complete, or exchange_fail (an answer of our own), or exchange_abort (the client is gone
+// or the answer must be cut).
 #pragma once
 
 #include <stdbool.h>
@@ -22,41 +23,42 @@ enum { TRIES_MAX = 4 };
 
 // How far the answer has got.
 enum exchange_phase {
-    EXCHANGE_WAITING,  // nothing of the final response has been seen
+    EXCHANGE_WAITING,   // nothing of the final response has been seen
     EXCHANGE_ANSWERING, // the head has gone to the client, the body is passing
-    EXCHANGE_TUNNEL,   // upgraded: bytes both ways
+    EXCHANGE_TUNNEL,    // upgraded: bytes both ways
 };
 
 struct exchange {
     struct worker *worker;
     struct client *client;
-    struct list link; // worker's free list
+    struct list link;   // worker's free list
     struct timer timer; // response head, response body or tunnel idle
 
     uint8_t phase;  // enum exchange_phase
     uint8_t method; // enum http_method
     uint8_t client_minor;
-    uint8_t tries;      // connections used so far
-    uint8_t interim;    // 1xx responses relayed
+    uint8_t tries;   // connections used so far
+    uint8_t interim; // 1xx responses relayed
     bool is_websocket;
     bool is_idempotent;
     bool accepts_trailers;
-    bool can_replay;    // `request` is all that was read of the request
-    bool is_conn_paused; // the upstream is not read: the client does not take
-    bool is_client_paused; // the client is not read: the upstream does not take
-    bool closes_client; // the answer said Connection: close
+    bool can_replay;         // `request` is all that was read of the request
+    bool is_conn_paused;     // the upstream is not read: the client does not take
+    bool is_client_paused;   // the client is not read: the upstream does not take
+    bool closes_client;      // the answer said Connection: close
     bool has_upstream_ended; // tunnel: FIN from the upstream
-    bool has_surplus;   // upstream sent bytes behind its response
-    uint16_t status;    // sent to the client; 0: none yet
-    const char *reason; // why the answer is our own, for the access log; NULL: it is not
+    bool has_surplus;        // upstream sent bytes behind its response
+    uint16_t status;         // sent to the client; 0: none yet
+    const char *reason;      // why the answer is our own, for the access log; NULL: it is not
 
-    // For another try: the raw head and the body bytes already read, filtered. NULL once the first response
-    // byte is there or more of the body has passed.
+    // For another try: the raw head and the body bytes already read, filtered. NULL once the first
+    // response byte is there or more of the body has passed.
     struct block *request;
     uint32_t request_head_len;
     struct body upload;
     struct body download;
-    struct buf trailers;   // of the direction that collects them; set up when the client takes trailers
+    struct buf
+        trailers; // of the direction that collects them; set up when the client takes trailers
 
     struct target *target; // pinned by counters->in_flight
     struct target_counters *counters;
@@ -70,9 +72,10 @@ struct exchange {
     uint64_t bytes_out; // body bytes to the client
 };
 
-// Starts an exchange for the head in worker->request_head; body is what followed it in the same bytes, *used
-// how much of that belonged to this request. The bytes may be changed in place. The exchange may be over when
-// this returns (client->exchange is NULL then). ERR_NOMEM: nothing was done.
+// Starts an exchange for the head in worker->request_head; body is what followed it in the same
+// bytes, *used how much of that belonged to this request. The bytes may be changed in place. The
+// exchange may be over when this returns (client->exchange is NULL then). ERR_NOMEM: nothing was
+// done.
 MUST_CHECK int exchange_begin(struct client *client, const char *head_bytes, char *body, size_t len,
                               size_t *used);
 
@@ -91,10 +94,10 @@ void exchange_complete(struct exchange *exchange);
 // extra: field lines or empty.
 void exchange_fail(struct exchange *exchange, int status, struct str extra);
 // As exchange_fail with a body of our own.
-void exchange_answer(struct exchange *exchange, int status, struct str extra, struct str content_type,
-                     struct str body);
-// The try failed before any response byte: tries elsewhere or fails with `status`. was_connecting: no byte was
-// sent, so any method may be tried again.
+void exchange_answer(struct exchange *exchange, int status, struct str extra,
+                     struct str content_type, struct str body);
+// The try failed before any response byte: tries elsewhere or fails with `status`. was_connecting:
+// no byte was sent, so any method may be tried again.
 void exchange_retry(struct exchange *exchange, bool was_connecting, int status);
 // The request can no longer be sent again: frees its copy (with an access log, at the end).
 void exchange_forget_request(struct exchange *exchange);
@@ -105,17 +108,18 @@ void access_log_entry(struct worker *worker, struct access_entry *entry);
 // Lets go of the upstream connection: back to the pool or closed.
 void exchange_release_conn(struct exchange *exchange, bool is_reusable, bool with_reset);
 // Chooses the target of the next try and pins it.
-void exchange_pin_target(struct exchange *exchange, struct target *target, struct target_counters *counters,
-                         struct endpoint_pool *pool);
-// Books: a failure of the target (for ejection), its answer to a connect or request, the status sent.
+void exchange_pin_target(struct exchange *exchange, struct target *target,
+                         struct target_counters *counters, struct endpoint_pool *pool);
+// Books: a failure of the target (for ejection), its answer to a connect or request, the status
+// sent.
 void exchange_note_failure(struct exchange *exchange);
 void exchange_note_success(struct exchange *exchange);
 void exchange_note_response(struct exchange *exchange, int status);
 // (Re)arms the timer for what is awaited of the upstream.
 void exchange_arm_download(struct exchange *exchange);
 
-// forward.c: finds route and target for worker->request_head and sends it with the body parts (filtered, at
-// most BODY_PARTS) that have been read.
+// forward.c: finds route and target for worker->request_head and sends it with the body parts
+// (filtered, at most BODY_PARTS) that have been read.
 void forward_request(struct exchange *exchange, const struct iovec *parts, int count);
 // response.c: the upstream's events.
 extern const struct upstream_conn_events RESPONSE_EVENTS;

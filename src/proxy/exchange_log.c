@@ -47,7 +47,8 @@ void exchange_log(struct exchange *exchange)
     char route[512];
     if (exchange->target) {
         const struct target *target = exchange->target;
-        int len = snprintf(route, sizeof route, "%.*s%.*s", STR_FMT(target->host), STR_FMT(target->path));
+        int len =
+            snprintf(route, sizeof route, "%.*s%.*s", STR_FMT(target->host), STR_FMT(target->path));
         entry.route = str_make(route, MIN((size_t)len, sizeof route - 1));
         entry.service = target->service;
         entry.upstream = target->host_header;

@@ -36,7 +36,8 @@ static bool was_tried(const struct exchange *exchange, const struct endpoint *en
     return false;
 }
 
-static bool is_ejected(const struct exchange *exchange, const struct target *target, uint64_t now_ms)
+static bool is_ejected(const struct exchange *exchange, const struct target *target,
+                       uint64_t now_ms)
 {
     if (!target->endpoint)
         return false;
@@ -55,7 +56,8 @@ static bool is_usable(void *ctx, const struct route_target *candidate)
 }
 
 // Ejection may take at most half of a route's targets, else it is no longer they who are at fault.
-static bool are_too_many_ejected(const struct exchange *exchange, const struct route *route, uint64_t now_ms)
+static bool are_too_many_ejected(const struct exchange *exchange, const struct route *route,
+                                 uint64_t now_ms)
 {
     unsigned ejected = 0;
     uint32_t count = MIN(route->up_count, (uint32_t)EJECTION_SCAN_MAX);
@@ -81,7 +83,8 @@ static const struct route_target *pick(struct exchange *exchange, const struct r
     return chosen ? chosen : route_pick(route, strategy, salt, NULL, NULL);
 }
 
-// 4.4 of fabio's behaviour: a redirect to what was asked for is not followed, the next host is tried.
+// 4.4 of fabio's behaviour: a redirect to what was asked for is not followed, the next host is
+// tried.
 static bool would_loop(const struct http_head *head, struct str location)
 {
     const struct http_field *proto = http_find(head, HTTP_FIELD_X_FORWARDED_PROTO);
@@ -101,14 +104,16 @@ static bool would_loop(const struct http_head *head, struct str location)
     return str_eq(query < 0 ? rest : str_upto(rest, (size_t)query), head->path);
 }
 
-// True when the redirect was answered (or refused); false when it would loop and the next host is to be tried.
-static bool answer_redirect(struct exchange *exchange, const struct route_def *def, struct str normal_path,
-                            bool is_last)
+// True when the redirect was answered (or refused); false when it would loop and the next host is
+// to be tried.
+static bool answer_redirect(struct exchange *exchange, const struct route_def *def,
+                            struct str normal_path, bool is_last)
 {
     const struct http_head *head = &exchange->worker->request_head;
     char location[TARGET_ROOM];
-    int len = http_redirect_location(def->dst, def->strip, def->prepend, head->host, head->path, normal_path,
-                                     head->has_query, head->query, location, sizeof location);
+    int len = http_redirect_location(def->dst, def->strip, def->prepend, head->host, head->path,
+                                     normal_path, head->has_query, head->query, location,
+                                     sizeof location);
     if (len < 0) {
         exchange_fail(exchange, 400, STR_NULL);
         return true;
@@ -164,9 +169,11 @@ static struct upstream_conn *get_conn(struct exchange *exchange, int *status)
 {
     struct upstream *upstream = &exchange->worker->upstream;
     struct upstream_conn *conn = NULL;
-    // A further try goes out on a fresh connection: the rest of the pool may be as dead as the first.
+    // A further try goes out on a fresh connection: the rest of the pool may be as dead as the
+    // first.
     if (exchange->tries <= 1)
-        conn = upstream_get_idle(upstream, exchange->pool, !exchange->is_idempotent, &RESPONSE_EVENTS, exchange);
+        conn = upstream_get_idle(upstream, exchange->pool, !exchange->is_idempotent,
+                                 &RESPONSE_EVENTS, exchange);
     if (conn) {
         counter_add(&exchange->worker->counters.reused, 1);
         return conn;
@@ -176,7 +183,8 @@ static struct upstream_conn *get_conn(struct exchange *exchange, int *status)
 }
 
 // Composes the head for the chosen target into the out scratch. Length or a negative err_code.
-static int compose(struct exchange *exchange, const struct route_target *chosen, struct str normal_path)
+static int compose(struct exchange *exchange, const struct route_target *chosen,
+                   struct str normal_path)
 {
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->request_head;
@@ -193,7 +201,8 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
         .strip = def->strip,
     };
     if (def->strip.len || def->prepend.len) {
-        int len = http_rewrite_path(head->path, normal_path, def->strip, def->prepend, path, sizeof path);
+        int len =
+            http_rewrite_path(head->path, normal_path, def->strip, def->prepend, path, sizeof path);
         if (len < 0)
             return len;
         forward.path = str_make(path, (size_t)len);
@@ -215,7 +224,8 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
         return status;
     endpoint_pool_begin_request(exchange->pool, net_loop_now_ms(&exchange->worker->loop));
     struct iovec parts[1 + BODY_PARTS];
-    parts[0] = (struct iovec){.iov_base = exchange->worker->loop.out_scratch, .iov_len = (size_t)head_len};
+    parts[0] =
+        (struct iovec){.iov_base = exchange->worker->loop.out_scratch, .iov_len = (size_t)head_len};
     for (int i = 0; i < count; i++) {
         parts[1 + i] = body[i];
         counter_add(&exchange->counters->bytes_in, body[i].iov_len);
@@ -274,7 +284,8 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
     }
     int rc = send_to(exchange, len, body, count);
     if (rc < 0) {
-        // A pooled connection that refuses bytes was closed by the other side: no failure of the target.
+        // A pooled connection that refuses bytes was closed by the other side: no failure of the
+        // target.
         if (!exchange->conn || !exchange->conn->is_reused) {
             counter_add(&counters->connect_failures, 1);
             exchange_note_failure(exchange);

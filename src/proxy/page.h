@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The body of answers to requests without a route: immutable text shared by all workers, replaced by message.
+// The body of answers to requests without a route: immutable text shared by all workers, replaced
+// by message.
 #pragma once
 
 #include <stdatomic.h>

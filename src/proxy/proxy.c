@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The control side of the data path. Start: bind every socket of every worker, then listen, so that an address
-// in use is found before anything is served. Drain: a message to each worker; each tells when its last client is
-// gone; when all are, or the time is up, the workers are stopped and on_drained is called.
+// The control side of the data path. Start: bind every socket of every worker, then listen, so that
+// an address in use is found before anything is served. Drain: a message to each worker; each tells
+// when its last client is gone; when all are, or the time is up, the workers are stopped and
+// on_drained is called.
 #include "proxy/proxy.h"
 
 #include <unistd.h>
@@ -140,8 +141,8 @@ static void stop_workers(struct proxy *proxy, unsigned initialised, unsigned sta
     }
 }
 
-struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *config, struct targets *targets,
-                          struct err *err)
+struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *config,
+                          struct targets *targets, struct err *err)
 {
     unsigned count = targets_worker_count(targets);
     int sockets[WORKERS_MAX][LISTENERS_MAX];
@@ -169,7 +170,8 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
     unsigned started = 0;
     for (; initialised < count; initialised++) {
         struct worker *worker = &proxy->workers[initialised];
-        int rc = worker_init(worker, initialised, config, targets_cell(targets), page, sockets[initialised]);
+        int rc = worker_init(worker, initialised, config, targets_cell(targets), page,
+                             sockets[initialised]);
         if (rc != 0) {
             err_set(err, rc, "worker: %s", err_text(rc));
             goto fail_workers;

@@ -6,8 +6,8 @@
 //  3. the final head is judged, composed for the client and sent with the body bytes at hand
 //  4. on_data: body bytes pass; the client's back-pressure stops the reading
 //  5. the body's end: exchange_complete
-// Failure modes: cannot connect, or closed before any response byte -> exchange_retry; a malformed head -> 502;
-// cut in the body -> the client's answer is cut too; 101 without asking -> 502.
+// Failure modes: cannot connect, or closed before any response byte -> exchange_retry; a malformed
+// head -> 502; cut in the body -> the client's answer is cut too; 101 without asking -> 502.
 #include <string.h>
 
 #include "base/err.h"
@@ -53,7 +53,8 @@ static bool send_on(struct exchange *exchange, const struct iovec *parts, int co
 }
 
 // Body bytes, with the head in front when head_part is given.
-static void pass_body(struct exchange *exchange, const struct iovec *head_part, char *bytes, size_t len)
+static void pass_body(struct exchange *exchange, const struct iovec *head_part, char *bytes,
+                      size_t len)
 {
     struct iovec parts[1 + BODY_PARTS];
     int first = 0;
@@ -92,7 +93,8 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
     exchange_note_success(exchange);
 
     bool is_old_client = exchange->client_minor == 0;
-    struct buf *trailers = exchange->accepts_trailers && !is_old_client ? &exchange->trailers : NULL;
+    struct buf *trailers =
+        exchange->accepts_trailers && !is_old_client ? &exchange->trailers : NULL;
     if (trailers)
         buf_clear(trailers);
     body_init(&exchange->download, head->framing, head->content_length, is_old_client, trailers);
@@ -102,9 +104,10 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
         framing = HTTP_BODY_CLOSE;
     else if (framing == HTTP_BODY_CLOSE && !is_old_client)
         framing = HTTP_BODY_CHUNKED;
-    // An answer that overtakes its request ends the connection: nobody knows how much is still to come.
-    exchange->closes_client = client->must_close || worker->is_draining || !exchange->upload.is_complete ||
-                              framing == HTTP_BODY_CLOSE;
+    // An answer that overtakes its request ends the connection: nobody knows how much is still to
+    // come.
+    exchange->closes_client = client->must_close || worker->is_draining ||
+                              !exchange->upload.is_complete || framing == HTTP_BODY_CLOSE;
     struct http_answer answer = {
         .client_minor = exchange->client_minor,
         .closes = exchange->closes_client,
@@ -123,7 +126,8 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
     pass_body(exchange, &head_part, body, len);
 }
 
-// An interim response goes on to clients that can take it (RFC 9110 section 15.2). False: the exchange is over.
+// An interim response goes on to clients that can take it (RFC 9110 section 15.2). False: the
+// exchange is over.
 static bool relay_interim(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
@@ -135,7 +139,8 @@ static bool relay_interim(struct exchange *exchange)
     if (exchange->client_minor == 0)
         return true;
     struct http_answer answer = {.client_minor = 1, .framing = HTTP_BODY_NONE};
-    int len = http_compose_response(&worker->response_head, &answer, worker->loop.out_scratch, LOOP_OUT_SCRATCH);
+    int len = http_compose_response(&worker->response_head, &answer, worker->loop.out_scratch,
+                                    LOOP_OUT_SCRATCH);
     if (len < 0) {
         refuse(exchange, HTTP_HEAD_TOO_LARGE);
         return false;
@@ -167,8 +172,8 @@ static void begin_tunnel(struct exchange *exchange, char *rest, size_t len)
         tunnel_begin(exchange, rest, len);
 }
 
-// Parses heads out of bytes. Returns how many bytes were used; ERR_AGAIN: more must come; other negative: the
-// exchange has moved on or is over, nothing is left to do here.
+// Parses heads out of bytes. Returns how many bytes were used; ERR_AGAIN: more must come; other
+// negative: the exchange has moved on or is over, nothing is left to do here.
 static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
 {
     struct worker *worker = exchange->worker;
@@ -178,7 +183,8 @@ static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
         int rc = http_parse_response(&worker->response_head, bytes, len, &HTTP_RESPONSE_LIMITS,
                                      (enum http_method)exchange->method);
         if (rc == ERR_AGAIN) {
-            if (len > 0 && block_append(&worker->loop.blocks, &exchange->response, bytes, len, BLOCK_MAX) != 0)
+            if (len > 0 &&
+                block_append(&worker->loop.blocks, &exchange->response, bytes, len, BLOCK_MAX) != 0)
                 refuse(exchange, HTTP_HEAD_TOO_LARGE);
             break;
         }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An upgraded connection: bytes pass both ways as they come, FIN included, until both sides have ended, one
-// fails, or nothing has passed for tunnel_idle_timeout. Back-pressure as everywhere: who writes to a side that
-// does not take is not read until it does.
+// An upgraded connection: bytes pass both ways as they come, FIN included, until both sides have
+// ended, one fails, or nothing has passed for tunnel_idle_timeout. Back-pressure as everywhere: who
+// writes to a side that does not take is not read until it does.
 #include "proxy/exchange.h"
 
 static void arm(struct exchange *exchange)
 {
-    net_loop_arm(&exchange->worker->loop, &exchange->timer, exchange->worker->config->tunnel_idle_timeout_ms);
+    net_loop_arm(&exchange->worker->loop, &exchange->timer,
+                 exchange->worker->config->tunnel_idle_timeout_ms);
 }
 
 static void end(struct exchange *exchange)

@@ -75,10 +75,11 @@ static void run(void *arg)
 int worker_start(struct worker *worker, struct err *err)
 {
     for (unsigned i = 0; i < worker->listener_count; i++) {
-        int rc = uv_listen((uv_stream_t *)&worker->listeners[i].tcp, LISTENER_BACKLOG, on_connection);
+        int rc =
+            uv_listen((uv_stream_t *)&worker->listeners[i].tcp, LISTENER_BACKLOG, on_connection);
         if (rc != 0)
-            return err_set(err, ERR_IO, "listen on %.*s: %s", STR_FMT(worker->listeners[i].config->addr),
-                           uv_strerror(rc));
+            return err_set(err, ERR_IO, "listen on %.*s: %s",
+                           STR_FMT(worker->listeners[i].config->addr), uv_strerror(rc));
     }
     // Signals are the control thread's.
     sigset_t all, before;
@@ -111,7 +112,7 @@ void worker_drain(struct worker *worker)
     worker->is_draining = true;
     close_listeners(worker);
     upstream_drain(&worker->upstream);
-    LIST_FOREACH_SAFE(node, &worker->clients) {
+    LIST_FOREACH_SAFE (node, &worker->clients) {
         client_drain(CONTAINER_OF(node, struct client, link));
     }
     tell_if_empty(worker);
@@ -126,7 +127,7 @@ static void maybe_stop_loop(struct worker *worker)
 void worker_cut(struct worker *worker)
 {
     worker_drain(worker);
-    LIST_FOREACH_SAFE(node, &worker->clients) {
+    LIST_FOREACH_SAFE (node, &worker->clients) {
         struct client *client = CONTAINER_OF(node, struct client, link);
         if (client->exchange)
             exchange_abort(client->exchange, false);
@@ -141,7 +142,7 @@ void worker_stop(struct worker *worker)
         return;
     worker->is_stopped = true;
     worker_cut(worker);
-    LIST_FOREACH_SAFE(node, &worker->upstream.conns) {
+    LIST_FOREACH_SAFE (node, &worker->upstream.conns) {
         upstream_discard(CONTAINER_OF(node, struct upstream_conn, link), false);
     }
     maybe_stop_loop(worker);
@@ -172,7 +173,8 @@ struct str worker_date(struct worker *worker)
         time_t now = (time_t)(clock_wall_us() / 1000000);
         struct tm utc;
         gmtime_r(&now, &utc);
-        // RFC 9110 section 5.6.7; names are English whatever the locale: the process never sets one.
+        // RFC 9110 section 5.6.7; names are English whatever the locale: the process never sets
+        // one.
         strftime(worker->date, sizeof worker->date, "%a, %d %b %Y %H:%M:%S GMT", &utc);
         worker->date_ms = now_ms;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One worker: a thread with its loop, its listeners, its clients and its upstream connections. Shares with
-// others only the table cell, targets (through its own counter blocks) and its inbox. Everything here is used
-// on the worker's thread unless said otherwise.
+// One worker: a thread with its loop, its listeners, its clients and its upstream connections.
+// Shares with others only the table cell, targets (through its own counter blocks) and its inbox.
+// Everything here is used on the worker's thread unless said otherwise.
 #pragma once
 
 #include <stdatomic.h>
@@ -68,15 +68,15 @@ struct worker {
     struct access_log *access_log; // NULL: off
 };
 
-// Initialises loop and state; sockets are bound descriptors, one per configured listener, the worker's once
-// this has succeeded. 0 or a negative err_code. Control thread, before worker_start.
+// Initialises loop and state; sockets are bound descriptors, one per configured listener, the
+// worker's once this has succeeded. 0 or a negative err_code. Control thread, before worker_start.
 MUST_CHECK int worker_init(struct worker *worker, unsigned id, const struct proxy_config *config,
                            struct table_cell *cell, struct page *page, const int *sockets);
 // Starts listening and the thread. 0 or a negative err_code.
 MUST_CHECK int worker_start(struct worker *worker, struct err *err);
 
-// On the worker's thread, by message: stop accepting, close idle clients, say Connection: close; on_empty is
-// called when the last client is gone.
+// On the worker's thread, by message: stop accepting, close idle clients, say Connection: close;
+// on_empty is called when the last client is gone.
 void worker_drain(struct worker *worker);
 // As worker_drain, and cuts what is running.
 void worker_cut(struct worker *worker);

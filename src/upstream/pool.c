@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Happy path: (1) upstream_connect opens a socket and arms the connect timer; (2) on_sock_connected tells the
-// borrower; (3) data, end and failure go to the borrower; (4) upstream_put makes it idle and arms the idle
-// timer; (5) upstream_get_idle lends it again.
-// Failure modes: connecting fails or times out -> the borrower hears on_connected(status) and the connection is
-// closed for him; an idle connection sees anything -> closed; a borrowed one fails -> the borrower hears
-// on_failed and discards it.
+// Happy path: (1) upstream_connect opens a socket and arms the connect timer; (2) on_sock_connected
+// tells the borrower; (3) data, end and failure go to the borrower; (4) upstream_put makes it idle
+// and arms the idle timer; (5) upstream_get_idle lends it again. Failure modes: connecting fails or
+// times out -> the borrower hears on_connected(status) and the connection is closed for him; an
+// idle connection sees anything -> closed; a borrowed one fails -> the borrower hears on_failed and
+// discards it.
 #include "upstream/pool.h"
 
 #include "base/clock.h"
@@ -113,7 +113,8 @@ static void on_sock_connected(struct sock *sock, int status)
     conn->is_connected = true;
     net_loop_disarm(conn->upstream->loop, &conn->timer);
     uint32_t keepalive_ms = conn->upstream->config->keepalive_ms;
-    uv_tcp_keepalive(&sock->uv.tcp, 1, (keepalive_ms ? keepalive_ms : KEEPALIVE_DEFAULT_MS) / 1000 + 1);
+    uv_tcp_keepalive(&sock->uv.tcp, 1,
+                     (keepalive_ms ? keepalive_ms : KEEPALIVE_DEFAULT_MS) / 1000 + 1);
     status = sock_read_start(sock);
     if (status != 0)
         connect_failed(conn, status);
@@ -165,8 +166,8 @@ static const struct sock_events SOCK_EVENTS = {
 };
 
 struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoint_pool *pool,
-                                        bool checks_liveness, const struct upstream_conn_events *events,
-                                        void *user)
+                                        bool checks_liveness,
+                                        const struct upstream_conn_events *events, void *user)
 {
     while (!list_is_empty(&pool->idle)) {
         struct upstream_conn *conn = CONTAINER_OF(pool->idle.next, struct upstream_conn, idle_link);
@@ -186,7 +187,8 @@ struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoi
 }
 
 struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
-                                       const struct upstream_conn_events *events, void *user, int *status)
+                                       const struct upstream_conn_events *events, void *user,
+                                       int *status)
 {
     const struct endpoint_addresses *addresses =
         atomic_load_explicit(&pool->endpoint->addresses, memory_order_acquire);
@@ -249,7 +251,7 @@ void upstream_discard(struct upstream_conn *conn, bool with_reset)
 void upstream_drain(struct upstream *upstream)
 {
     upstream->is_draining = true;
-    LIST_FOREACH_SAFE(node, &upstream->conns) {
+    LIST_FOREACH_SAFE (node, &upstream->conns) {
         struct upstream_conn *conn = CONTAINER_OF(node, struct upstream_conn, link);
         if (list_is_linked(&conn->idle_link))
             close_conn(conn, false);

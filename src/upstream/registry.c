@@ -179,8 +179,8 @@ static struct target *bind_target(void *ctx, const struct route_def *def)
     }
     bool is_v6 = str_find_char(def->dst_host, ':') >= 0;
     char header[280];
-    int header_len = snprintf(header, sizeof header, "%s%.*s%s%s", is_v6 ? "[" : "", STR_FMT(def->dst_host),
-                              is_v6 ? "]" : "", port);
+    int header_len = snprintf(header, sizeof header, "%s%.*s%s%s", is_v6 ? "[" : "",
+                              STR_FMT(def->dst_host), is_v6 ? "]" : "", port);
     header_len = MIN(header_len, (int)sizeof header - 1);
 
     buf_init(&key, 256 << 10);
@@ -221,7 +221,8 @@ static struct target *bind_target(void *ctx, const struct route_def *def)
     list_push_back(&targets->live, &target->link);
     if (can_be_proxied_to(def))
         target->endpoint = get_endpoint(targets, def);
-    if ((can_be_proxied_to(def) && !target->endpoint) || map_put(&targets->by_key, target->key, target) != 0) {
+    if ((can_be_proxied_to(def) && !target->endpoint) ||
+        map_put(&targets->by_key, target->key, target) != 0) {
         free_target(targets, target);
         return NULL;
     }
@@ -298,7 +299,8 @@ static void collect_tables(struct targets *targets)
 static bool is_in_flight(const struct targets *targets, struct target *target)
 {
     for (unsigned i = 0; i < targets->worker_count; i++) {
-        struct target_counters *counters = atomic_load_explicit(&target->counters[i], memory_order_acquire);
+        struct target_counters *counters =
+            atomic_load_explicit(&target->counters[i], memory_order_acquire);
         if (counters && atomic_load_explicit(&counters->in_flight, memory_order_acquire) != 0)
             return true;
     }
@@ -308,12 +310,12 @@ static bool is_in_flight(const struct targets *targets, struct target *target)
 void targets_collect(struct targets *targets)
 {
     collect_tables(targets);
-    LIST_FOREACH_SAFE(node, &targets->retired) {
+    LIST_FOREACH_SAFE (node, &targets->retired) {
         struct target *target = CONTAINER_OF(node, struct target, link);
         if (!is_in_flight(targets, target))
             free_target(targets, target);
     }
-    LIST_FOREACH_SAFE(node, &targets->retired_endpoints) {
+    LIST_FOREACH_SAFE (node, &targets->retired_endpoints) {
         struct endpoint *endpoint = CONTAINER_OF(node, struct endpoint, link);
         if (endpoint_is_unused(endpoint, targets->worker_count))
             free_endpoint(targets, endpoint);
@@ -323,14 +325,14 @@ void targets_collect(struct targets *targets)
 void targets_refresh_names(struct targets *targets)
 {
     uint64_t now_ms = clock_now_ms();
-    LIST_FOREACH(node, &targets->live_endpoints) {
+    LIST_FOREACH (node, &targets->live_endpoints) {
         resolve_refresh(targets->loop, CONTAINER_OF(node, struct endpoint, link), now_ms);
     }
 }
 
 bool targets_are_resolved(const struct targets *targets)
 {
-    LIST_FOREACH(node, &targets->live_endpoints) {
+    LIST_FOREACH (node, &targets->live_endpoints) {
         if (!resolve_is_settled(CONTAINER_OF(node, struct endpoint, link)))
             return false;
     }

@@ -23,7 +23,8 @@ struct name_lookup {
 
 static void set_addresses(struct endpoint *endpoint, struct endpoint_addresses *fresh)
 {
-    struct endpoint_addresses *old = atomic_load_explicit(&endpoint->addresses, memory_order_relaxed);
+    struct endpoint_addresses *old =
+        atomic_load_explicit(&endpoint->addresses, memory_order_relaxed);
     if (old && old->count == fresh->count && memcmp(old->at, fresh->at, sizeof fresh->at) == 0) {
         mem_free(fresh);
         return;
@@ -52,7 +53,8 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
         log_warn("target %.*s does not resolve: %s", STR_FMT(endpoint->host),
                  status == 0 ? err_text(ERR_NOMEM) : uv_strerror(status));
     } else {
-        for (const struct addrinfo *at = list; at && fresh->count < ENDPOINT_ADDRESSES_MAX; at = at->ai_next)
+        for (const struct addrinfo *at = list; at && fresh->count < ENDPOINT_ADDRESSES_MAX;
+             at = at->ai_next)
             memcpy(&fresh->at[fresh->count++], at->ai_addr, at->ai_addrlen);
         set_addresses(endpoint, fresh);
     }
@@ -66,7 +68,8 @@ static void begin(uv_loop_t *loop, struct endpoint *endpoint)
     char port[8];
     snprintf(host, sizeof host, "%.*s", STR_FMT(endpoint->host));
     snprintf(port, sizeof port, "%u", endpoint->port);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     if (endpoint->host.len < sizeof host &&
         uv_getaddrinfo(loop, &lookup->request, on_resolved, host, port, &hints) == 0) {
         lookup->is_running = true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of endpoints to addresses, on the thread pool of the control loop, again every 30 seconds. Control
-// thread only.
+// Names of endpoints to addresses, on the thread pool of the control loop, again every 30 seconds.
+// Control thread only.
 #pragma once
 
 #include <stdbool.h>

@@ -16,14 +16,14 @@ struct target_counters *target_counters_of(struct target *target, unsigned worke
     return counters;
 }
 
-void target_totals_read(const struct target *target, unsigned worker_count, struct target_totals *totals)
+void target_totals_read(const struct target *target, unsigned worker_count,
+                        struct target_totals *totals)
 {
     *totals = (struct target_totals){0};
     uint64_t now_ms = clock_now_ms();
     for (unsigned i = 0; i < worker_count; i++) {
-        const struct target_counters *counters =
-            atomic_load_explicit((_Atomic(struct target_counters *) *)&target->counters[i],
-                                 memory_order_acquire);
+        const struct target_counters *counters = atomic_load_explicit(
+            (_Atomic(struct target_counters *) *)&target->counters[i], memory_order_acquire);
         if (counters)
             target_totals_add(totals, counters, now_ms);
     }

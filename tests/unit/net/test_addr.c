@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "net/addr.h"
+
+static struct sockaddr_storage literal(const char *text, uint16_t port)
+{
+    struct sockaddr_storage addr;
+    assert_true(addr_from_literal(str_of(text), port, &addr));
+    return addr;
+}
+
+static void literals_round_trip(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *shown;
+    } rows[] = {
+        {"127.0.0.1", "127.0.0.1"},         {"255.255.255.255", "255.255.255.255"}, {"::1", "::1"},
+        {"2001:DB8:0:0::1", "2001:db8::1"}, {"::ffff:10.1.2.3", "10.1.2.3"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sockaddr_storage addr = literal(rows[i].text, 8080);
+        char text[ADDR_TEXT_MAX];
+        size_t len = addr_host_text((struct sockaddr *)&addr, text);
+        assert_string_equal(text, rows[i].shown);
+        assert_int_equal(len, strlen(text));
+        assert_int_equal(addr_port((struct sockaddr *)&addr), 8080);
+    }
+}
+
+static void names_and_rubbish_are_no_literals(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {
+        "",          "localhost", "1.2.3",
+        "1.2.3.4.5", "1.2.3.256", "[::1]",
+        ":::1",      "1.2.3.4 ",  "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000",
+    };
+    struct sockaddr_storage addr;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_false(addr_from_literal(str_of(rows[i]), 1, &addr));
+}
+
+static void networks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *addr;
+        const char *net;
+        unsigned bits; // of 128; IPv4 + 96
+        bool is_in;
+    } rows[] = {
+        {"10.255.0.1", "10.0.0.0", 96 + 8, true},
+        {"11.0.0.1", "10.0.0.0", 96 + 8, false},
+        {"172.31.9.9", "172.16.0.0", 96 + 12, true},
+        {"172.32.0.0", "172.16.0.0", 96 + 12, false},
+        {"127.0.0.1", "127.0.0.1", 128, true},
+        {"127.0.0.2", "127.0.0.1", 128, false},
+        {"::1", "0.0.0.0", 96, false},
+        {"fd12::1", "fc00::", 7, true},
+        {"fe00::1", "fc00::", 7, false},
+        {"8.8.8.8", "::", 0, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sockaddr_storage addr = literal(rows[i].addr, 0);
+        struct sockaddr_storage net = literal(rows[i].net, 0);
+        uint8_t a[16], n[16];
+        assert_true(addr_bytes((struct sockaddr *)&addr, a));
+        assert_true(addr_bytes((struct sockaddr *)&net, n));
+        assert_int_equal(addr_is_in(a, n, rows[i].bits), rows[i].is_in);
+    }
+}
+
+static void equality_takes_mapped_addresses_as_the_same(void **state)
+{
+    (void)state;
+    struct sockaddr_storage v4 = literal("10.0.0.1", 80);
+    struct sockaddr_storage mapped = literal("::ffff:10.0.0.1", 80);
+    struct sockaddr_storage other_port = literal("10.0.0.1", 81);
+    assert_true(addr_eq((struct sockaddr *)&v4, (struct sockaddr *)&mapped));
+    assert_false(addr_eq((struct sockaddr *)&v4, (struct sockaddr *)&other_port));
+    struct sockaddr_storage none = {0};
+    uint8_t bytes[16];
+    char text[ADDR_TEXT_MAX];
+    assert_false(addr_bytes((struct sockaddr *)&none, bytes));
+    assert_int_equal(addr_port((struct sockaddr *)&none), 0);
+    assert_int_equal(addr_host_text((struct sockaddr *)&none, text), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(literals_round_trip),
+        cmocka_unit_test(names_and_rubbish_are_no_literals),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(equality_takes_mapped_addresses_as_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
