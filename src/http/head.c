@@ -108,6 +108,46 @@ static int scan_request_line(struct http_head *head, const char *bytes, size_t l
     return rc;
 }
 
+// Takes the target apart; of the four forms CONNECT's is not known here.
+static int split_target(struct http_head *head)
+{
+    struct str target = head->target;
+
+    if (str_eq(target, STR("*"))) {
+        if (!str_eq(head->method_name, STR("OPTIONS")))
+            return HTTP_BAD_TARGET;
+        head->path = target;
+        return HTTP_ACCEPTED;
+    }
+    if (target.ptr[0] != '/') {
+        size_t scheme = str_istarts_with(target, STR("http://"))    ? 7
+                        : str_istarts_with(target, STR("https://")) ? 8
+                                                                    : 0;
+        if (!scheme)
+            return HTTP_BAD_TARGET;
+        struct str rest = str_from(target, scheme);
+        size_t at = 0;
+        while (at < rest.len && rest.ptr[at] != '/' && rest.ptr[at] != '?')
+            at++;
+        struct str name, port;
+        head->host = str_upto(rest, at);
+        head->is_absolute_form = true;
+        if (!http_split_host(head->host, &name, &port))
+            return HTTP_BAD_TARGET;
+        target = str_from(rest, at);
+    }
+    head->path = target;
+    ptrdiff_t mark = str_find_char(target, '?');
+    if (mark >= 0) {
+        head->has_query = true;
+        head->path = str_upto(target, (size_t)mark);
+        head->query = str_from(target, (size_t)mark + 1);
+    }
+    if (head->path.len == 0)
+        head->path = STR("/");
+    return HTTP_ACCEPTED;
+}
+
 static int scan_status_line(struct http_head *head, const char *bytes, size_t len, size_t *line_len)
 {
     size_t at = 0;
@@ -199,10 +239,13 @@ static int explain_error(const llhttp_t *parser, llhttp_errno_t error, const cha
     case HPE_UNEXPECTED_CONTENT_LENGTH:
         return parser->flags & F_TRANSFER_ENCODING ? HTTP_LENGTH_AND_CODING : HTTP_LENGTH_REPEATED;
     case HPE_INVALID_CONTENT_LENGTH: return HTTP_BAD_LENGTH;
+    case HPE_UNEXPECTED_SPACE: return HTTP_BAD_FIELD_NAME;
     case HPE_INVALID_TRANSFER_ENCODING: return HTTP_BAD_CODING;
     case HPE_INVALID_HEADER_TOKEN: {
         const char *at = llhttp_get_error_pos(parser);
         const char *start = at;
+        if (start > line_end && start[-1] == '\n' && start[-2] != '\r')
+            start--; // llhttp stops behind a bare LF
         while (start > line_end && start[-1] != '\n')
             start--;
         return memchr(start, ':', (size_t)(at - start)) ? HTTP_BAD_FIELD_VALUE
@@ -210,6 +253,12 @@ static int explain_error(const llhttp_t *parser, llhttp_errno_t error, const cha
     }
     default: return HTTP_BAD_SYNTAX;
     }
+}
+
+// Methods of ICE, HTTP/2's preface and RTSP.
+static bool is_foreign_method(uint8_t method)
+{
+    return method >= HTTP_SOURCE && method <= HTTP_FLUSH;
 }
 
 // Lets llhttp collect the spans. ERR_AGAIN when the head is not complete.
@@ -225,9 +274,12 @@ static int collect_fields(struct http_head *head, llhttp_type_t type, const char
     llhttp_errno_t error = llhttp_execute(&parser, bytes, len);
     if (collector.refusal)
         return collector.refusal;
-    if (type == HTTP_REQUEST && error != HPE_OK && !collector.is_complete &&
+    if (type == HTTP_REQUEST && is_foreign_method(llhttp_get_method(&parser)))
+        return HTTP_UNKNOWN_METHOD;
+    if (error != HPE_OK && !collector.is_complete &&
         llhttp_get_error_pos(&parser) < bytes + line_len) {
-        return HTTP_UNKNOWN_METHOD; // all else in the line was checked before
+        // All else in the line was checked before.
+        return error == HPE_INVALID_URL ? HTTP_BAD_TARGET : HTTP_UNKNOWN_METHOD;
     }
     if (error == HPE_OK)
         return ERR_AGAIN;
@@ -243,11 +295,17 @@ static int collect_fields(struct http_head *head, llhttp_type_t type, const char
         case HTTP_DELETE: head->method = HTTP_METHOD_DELETE; break;
         case HTTP_OPTIONS: head->method = HTTP_METHOD_OPTIONS; break;
         case HTTP_PATCH: head->method = HTTP_METHOD_PATCH; break;
-        case HTTP_SOURCE: return HTTP_UNKNOWN_METHOD; // of ICE; those of RTSP stop llhttp
         default: head->method = HTTP_METHOD_OTHER; break;
         }
     }
     return HTTP_ACCEPTED;
+}
+
+// Bytes where a line should begin that are in no span: a fold that was blank, or a bare LF, which
+// llhttp takes for the end of a head.
+static int explain_gap(const char *at)
+{
+    return is_blank(*at) ? HTTP_FOLDED_FIELD : HTTP_BAD_SYNTAX;
 }
 
 // Walks from the end of the start line over all spans and trims the values.
@@ -259,7 +317,7 @@ static int link_fields(struct http_head *head, const char *bytes, size_t len, si
     for (size_t i = 0; i < head->field_count; i++) {
         struct http_field *field = &head->fields[i];
         if (field->name.ptr != at)
-            return HTTP_FOLDED_FIELD;
+            return explain_gap(at);
         if (field->name.len == 0)
             return HTTP_BAD_FIELD_NAME;
         if (field->name.len > HTTP_NAME_MAX)
@@ -274,7 +332,7 @@ static int link_fields(struct http_head *head, const char *bytes, size_t len, si
         if (field->value.len == 0)
             field->value.ptr = at;
         if (field->value.ptr != at)
-            return HTTP_FOLDED_FIELD;
+            return HTTP_FOLDED_FIELD; // begun on the next line
         at += field->value.len;
         while (field->value.len && is_blank(field->value.ptr[field->value.len - 1]))
             field->value.len--;
@@ -285,7 +343,7 @@ static int link_fields(struct http_head *head, const char *bytes, size_t len, si
         at += 2;
     }
     if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
-        return HTTP_FOLDED_FIELD;
+        return explain_gap(at);
     head->head_len = (size_t)(at + 2 - bytes);
     return HTTP_ACCEPTED;
 }
@@ -450,45 +508,6 @@ static int decide_framing(struct http_head *head, const struct facts *facts)
     return HTTP_ACCEPTED;
 }
 
-static int decide_target(struct http_head *head)
-{
-    struct str target = head->target;
-
-    if (str_eq(target, STR("*"))) {
-        if (head->method != HTTP_METHOD_OPTIONS)
-            return HTTP_BAD_TARGET;
-        head->path = target;
-        return HTTP_ACCEPTED;
-    }
-    if (target.ptr[0] != '/') {
-        size_t scheme = str_istarts_with(target, STR("http://"))    ? 7
-                        : str_istarts_with(target, STR("https://")) ? 8
-                                                                    : 0;
-        if (!scheme)
-            return HTTP_BAD_TARGET;
-        struct str rest = str_from(target, scheme);
-        size_t at = 0;
-        while (at < rest.len && rest.ptr[at] != '/' && rest.ptr[at] != '?')
-            at++;
-        struct str name, port;
-        head->host = str_upto(rest, at);
-        head->is_absolute_form = true;
-        if (!http_split_host(head->host, &name, &port))
-            return HTTP_BAD_TARGET;
-        target = str_from(rest, at);
-    }
-    head->path = target;
-    ptrdiff_t mark = str_find_char(target, '?');
-    if (mark >= 0) {
-        head->has_query = true;
-        head->path = str_upto(target, (size_t)mark);
-        head->query = str_from(target, (size_t)mark + 1);
-    }
-    if (head->path.len == 0)
-        head->path = STR("/");
-    return HTTP_ACCEPTED;
-}
-
 static int decide_host(struct http_head *head, const struct facts *facts)
 {
     struct str name, port;
@@ -540,8 +559,6 @@ static int judge_request(struct http_head *head)
     if (!rc)
         rc = decide_framing(head, &facts);
     if (!rc)
-        rc = decide_target(head);
-    if (!rc)
         rc = decide_host(head, &facts);
     if (!rc)
         rc = decide_request_upgrade(head, &facts);
@@ -572,6 +589,8 @@ int http_parse_request(struct http_head *head, const char *bytes, size_t len,
     int rc = scan_request_line(head, bytes, len, limits->target_max, &line_len);
     if (rc == ERR_AGAIN && is_too_large)
         return HTTP_TARGET_TOO_LONG;
+    if (!rc)
+        rc = split_target(head);
     if (!rc)
         rc = collect_fields(head, HTTP_REQUEST, bytes, len, line_len, limits->fields_max);
     if (rc == ERR_AGAIN && is_too_large)

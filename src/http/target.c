@@ -3,7 +3,7 @@
 // however it reads them. Where readers disagree the path is refused instead of guessed at:
 //   %00, a backslash                  C strings; Windows origins take '\' for '/'
 //   overlong UTF-8                    sloppy decoders see '.', '/' or '\'
-//   "..;x"                            servlet containers cut parameters first
+//   "/..;x/", "/;x/"                  servlet containers cut parameters first
 //   %2F together with a dot segment   many origins do not decode %2F before they resolve
 //   ".." behind an empty segment      "/a//../b" is /b to one and /a/b to the other
 #include "http/target.h"
@@ -96,7 +96,8 @@ static bool looks_normal(struct str path)
     for (size_t i = 0; i < path.len; i++) {
         char c = path.ptr[i];
         if (c == '/') {
-            if (i + 1 < path.len && (path.ptr[i + 1] == '/' || path.ptr[i + 1] == '.'))
+            if (i + 1 < path.len &&
+                (path.ptr[i + 1] == '/' || path.ptr[i + 1] == '.' || path.ptr[i + 1] == ';'))
                 return false;
         } else if (c == '%' || c == '\\' || c == '\0' || (uint8_t)c >= 0x80) {
             return false;
@@ -129,10 +130,12 @@ static enum segment segment_kind(const char *segment, size_t len)
 
     while (dots < len && dots < 3 && segment[dots] == '.')
         dots++;
-    if (dots == 0 || dots == 3)
+    if (dots == 3)
         return SEGMENT_PLAIN;
     if (dots < len)
         return segment[dots] == ';' ? SEGMENT_BAD : SEGMENT_PLAIN;
+    if (dots == 0)
+        return SEGMENT_PLAIN;
     return dots == 1 ? SEGMENT_DOT : SEGMENT_DOTS;
 }
 
