@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The interface of a registry backend: one struct of functions. A backend watches its source and delivers
-// to the feed; it never touches the data path. Control thread only. To add one: docs/hacking.md.
+// The interface of a registry backend: one struct of functions. A backend watches its source and
+// delivers to the feed; it never touches the data path. Control thread only. To add one:
+// docs/hacking.md.
 #pragma once
 
 #include <stdbool.h>
@@ -13,14 +14,15 @@ struct uv_loop_s;
 
 struct backend_ops {
     const char *name; // value of registry.backend
-    // Begins to watch. 0, or an err_code and text for what can never work (a bad path, a bad address);
-    // a source that is merely unreachable is not an error: the backend goes on trying.
+    // Begins to watch. 0, or an err_code and text for what can never work (a bad path, a bad
+    // address); a source that is merely unreachable is not an error: the backend goes on trying.
     int (*start)(void *self, struct err *err);
-    // Stops at once, aborting long polls; on_stopped is called when nothing of it runs any more. If it
-    // registered the process, it deregisters first when told to by deregister().
+    // Stops at once, aborting long polls; on_stopped is called when nothing of it runs any more. If
+    // it registered the process, it deregisters first when told to by deregister().
     void (*stop)(void *self, void (*on_stopped)(void *ctx), void *ctx);
     void (*free)(void *self); // after on_stopped
-    // Withdraws the process's own registration (shutdown, first step); on_done when answered or after 3 s.
+    // Withdraws the process's own registration (shutdown, first step); on_done when answered or
+    // after 3 s.
     void (*deregister)(void *self, void (*on_done)(void *ctx), void *ctx);
     // Age of the data in ms, 0 while it is current; UINT64_MAX when never read.
     uint64_t (*data_age_ms)(void *self);
@@ -29,7 +31,8 @@ struct backend_ops {
     void (*write_json)(void *self, struct buf *out);
     // Overrides (KV): list of sub-paths as JSON array; read: value and version; write: with CAS.
     // NULL when the backend has none. Answers come through the callback, on the control thread.
-    void (*manual_paths)(void *self, void (*on_done)(void *ctx, int status, struct str body), void *ctx);
+    void (*manual_paths)(void *self, void (*on_done)(void *ctx, int status, struct str body),
+                         void *ctx);
     void (*manual_get)(void *self, struct str sub_path,
                        void (*on_done)(void *ctx, int status, struct str body), void *ctx);
     void (*manual_put)(void *self, struct str sub_path, struct str value, struct str version,

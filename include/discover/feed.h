@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where registry backends deliver. The feed keeps what each said last, coalesces changes (20 ms, at most
-// 200 ms under continuous change), builds one table and publishes it. It also knows whether the process
-// is ready. Control thread only.
+// Where registry backends deliver. The feed keeps what each said last, coalesces changes (20 ms, at
+// most 200 ms under continuous change), builds one table and publishes it. It also knows whether
+// the process is ready. Control thread only.
 #pragma once
 
 #include <stdbool.h>
@@ -33,22 +33,23 @@ typedef void (*feed_published_fn)(void *ctx, const struct table *table);
 MUST_CHECK struct feed *feed_new(struct uv_loop_s *loop, const struct feed_config *config,
                                  struct targets *targets, struct problems *problems,
                                  feed_published_fn on_published, void *ctx);
-// Stops its timer, unpublishes and frees all tables (workers must be gone). The loop must run once more
-// for the timer handle: on_closed is called then.
+// Stops its timer, unpublishes and frees all tables (workers must be gone). The loop must run once
+// more for the timer handle: on_closed is called then.
 void feed_close(struct feed *feed, void (*on_closed)(void *ctx), void *ctx);
 
 // Deliveries. 0, or ERR_NOMEM: nothing changed and the backend must deliver again.
 // One service's definitions (see routes_set_service).
-MUST_CHECK int feed_set_service(struct feed *feed, struct str key, struct route_def *const *defs, size_t count);
+MUST_CHECK int feed_set_service(struct feed *feed, struct str key, struct route_def *const *defs,
+                                size_t count);
 // Manual commands as text; `origin` for people. Bad lines go to problems (scope "manual").
 MUST_CHECK int feed_set_manual(struct feed *feed, struct str origin, struct str text);
 // Page for requests without a route; empty removes it.
 MUST_CHECK int feed_set_noroute_html(struct feed *feed, struct str html);
-// The backend has delivered everything it had at start; is_partial when it gave up waiting for some. The
-// first table is published not before (consul.md C31).
+// The backend has delivered everything it had at start; is_partial when it gave up waiting for
+// some. The first table is published not before (consul.md C31).
 void feed_set_synced(struct feed *feed, bool is_partial);
 
-bool feed_is_synced(const struct feed *feed); // and the first table is published
+bool feed_is_synced(const struct feed *feed);            // and the first table is published
 const struct table *feed_table(const struct feed *feed); // NULL before
 struct str feed_noroute_html(const struct feed *feed);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is wrong with the input: tags, KV lines, files, services and Consul itself. Shown by
-// /api/problems, the UI and a metric. Problems belong to a scope (one service, one KV text); whoever reads
-// that scope anew replaces its problems as a whole, and a problem that is still there keeps its `since`.
-// Control thread only. Bounded: PROBLEMS_MAX rows, further ones are only counted.
+// /api/problems, the UI and a metric. Problems belong to a scope (one service, one KV text);
+// whoever reads that scope anew replaces its problems as a whole, and a problem that is still there
+// keeps its `since`. Control thread only. Bounded: PROBLEMS_MAX rows, further ones are only
+// counted.
 #pragma once
 
 #include <stdbool.h>
@@ -19,8 +20,8 @@ struct problem {
     struct str instance; // "node/service-id", "fabio/config line 3"; may be empty
     struct str text;     // the tag or line as written, cut at 256 bytes
     struct str reason;
-    bool is_lost;        // false: a warning, the thing is used all the same
-    uint64_t since_us;   // wall clock
+    bool is_lost;      // false: a warning, the thing is used all the same
+    uint64_t since_us; // wall clock
 };
 
 struct problems;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The backends without a registry: `static` (route commands from the configuration) and `file` (route
-// commands from a file that is watched; a version with any bad line is rejected as a whole, the old one
-// kept and the reason reported). Control thread only.
+// The backends without a registry: `static` (route commands from the configuration) and `file`
+// (route commands from a file that is watched; a version with any bad line is rejected as a whole,
+// the old one kept and the reason reported). Control thread only.
 #pragma once
 
 #include "discover/backend.h"
@@ -18,6 +18,6 @@ struct file_config {
 
 MUST_CHECK struct backend *static_backend_new(const struct static_config *config, struct feed *feed,
                                               struct err *err);
-MUST_CHECK struct backend *file_backend_new(struct uv_loop_s *loop, const struct file_config *config,
-                                            struct feed *feed, struct problems *problems,
-                                            struct err *err);
+MUST_CHECK struct backend *file_backend_new(struct uv_loop_s *loop,
+                                            const struct file_config *config, struct feed *feed,
+                                            struct problems *problems, struct err *err);

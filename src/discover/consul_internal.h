@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Consul backend's own state, shared by the files consul*.c and by nothing else. consul.c is
+// the entry: life cycle, catalog, plan. consul_service.c: one routed service. consul_digest.c: what
+// stands in for polls above the budget. consul_kv.c: manual routes and page, overrides.
+// consul_register.c: the process's own registration. consul_report.c: metrics and JSON. Control
+// thread only.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "discover/agent.h"
+#include "discover/consul.h"
+#include "discover/consul_config.h"
+#include "discover/defs.h"
+#include "discover/plan.h"
+#include "discover/state_digest.h"
+#include "discover/watch.h"
+
+struct registrar;
+
+// A service whose tags contain the prefix, as the catalog says.
+struct service {
+    struct consul *consul;
+    struct str name; // lies behind the struct
+    struct watch watch;
+    struct list link;      // consul->polled or consul->resting
+    struct list held_link; // consul->held
+    struct def_list defs;  // as delivered
+    uint64_t digest;       // of the last applied answer
+    uint64_t state_value;  // of the last state digest
+    uint64_t listed_at;    // catalog pass that last named it
+    uint64_t changed_ms;
+    bool has_data;      // an answer was applied
+    bool is_awaited;    // the first table waits for it
+    bool is_confirming; // looks gone; a fresh read decides
+    bool is_verifying;  // held by the guard; a consistent read decides
+};
+
+struct consul {
+    const struct consul_config *config; // borrowed
+    struct feed *feed;                  // borrowed
+    struct problems *problems;          // borrowed
+    uv_loop_t *loop;
+    struct backend backend;
+    struct consul_settings settings;
+    struct agent agent;
+    enum read_mode base_mode;
+
+    struct watch catalog;
+    struct map services; // name -> struct service, owned
+    struct list polled;  // services with a long poll, most recently changed first
+    struct list resting; // the others
+    unsigned polled_count;
+    uint64_t catalog_digest;
+    uint64_t catalog_passes; // catalog answers looked at
+    uint64_t catalog_pass;   // number of the last good one
+    uint64_t up_total;       // instances that take traffic
+    uint64_t instance_total;
+
+    struct plan plan;
+    struct watch state;
+    struct state_digest digest;
+    uint64_t state_changed_ms; // last time some service's number changed
+    uint64_t sweep_due_ms;     // a catalog wake-up awaits an explanation; 0: none
+    uint64_t swept_ms;
+    size_t sweep_left; // services still to be read by the running sweep
+
+    struct guard guard;
+    struct list held; // services whose removals are held back
+    uv_timer_t guard_timer;
+    uint64_t guard_activations;
+
+    struct watch manual;
+    struct watch noroute;
+    char *manual_text;     // as delivered; owned
+    struct list overrides; // struct override of consul_kv.c: requests of the admin pages
+
+    struct registrar *registrar; // owned; NULL: nothing is registered
+
+    uv_timer_t tick;
+    unsigned ticks;
+    unsigned awaited; // answers the first table still waits for
+    bool is_manual_awaited, is_noroute_awaited, is_catalog_awaited;
+    uint64_t sync_deadline_ms;
+    bool is_synced;
+
+    bool is_stopping;
+    unsigned closing; // handles and watches still open while stopping
+    void (*on_stopped)(void *ctx);
+    void *stopped_ctx;
+};
+
+// consul.c
+void consul_answered(struct consul *consul, bool *is_awaited); // one of the first answers is there
+void consul_replan(struct consul *consul);
+void consul_closed_one(struct consul *consul);
+
+// consul_service.c
+MUST_CHECK struct service *service_new(struct consul *consul, struct str name);
+void service_close(struct service *service); // takes it out of everything; freed later
+void service_poll(struct service *service);
+void service_rest(struct service *service);
+void service_check_gone(struct service *service); // no longer listed
+
+// consul_digest.c
+extern const struct watch_ops STATE_OPS;
+void digest_start(struct consul *consul);
+void digest_stop(struct consul *consul);
+void digest_catalog_unchanged(struct consul *consul);
+void digest_tick(struct consul *consul);
+
+// consul_kv.c
+extern const struct watch_ops MANUAL_OPS;
+extern const struct watch_ops NOROUTE_OPS;
+typedef void (*override_fn)(void *ctx, int status, struct str body);
+void consul_manual_paths(void *self, override_fn on_done, void *ctx);
+void consul_manual_get(void *self, struct str sub_path, override_fn on_done, void *ctx);
+void consul_manual_put(void *self, struct str sub_path, struct str value, struct str version,
+                       override_fn on_done, void *ctx);
+void consul_overrides_cancel(struct consul *consul);
+
+// consul_register.c
+MUST_CHECK struct registrar *registrar_new(struct consul *consul, struct err *err);
+void registrar_free(struct registrar *registrar); // aborts its calls
+void registrar_tick(struct registrar *registrar); // once a second
+void registrar_deregister(struct registrar *registrar, void (*on_done)(void *ctx), void *ctx);
+
+// consul_report.c
+void consul_write_metrics(void *self, struct buf *out);
+void consul_write_json(void *self, struct buf *out);

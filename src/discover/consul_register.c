@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process as a Consul service (fabio.md 11.1): under its own name and under every name that a
+// route asks for with register=.
+// 1. Each second: names come and go with the published table. A new one is registered with a TTL
+// and
+//    an HTTP check, and its TTL check is passed at once.
+// 2. Every ten seconds the TTL check is passed. An agent that has forgotten it answers 404 (older
+// ones
+//    500 "Unknown check"): the name is registered again.
+// 3. A name that no route asks for any more, and all names at shutdown, are deregistered.
+// A failed call is repeated a second later. Independent of the watches.
+#include "discover/consul_internal.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "discover/feed.h"
+
+enum {
+    TTL_PASS_MS = 10 * 1000,
+    CALL_TIMEOUT_MS = 10 * 1000,
+    DEREGISTER_WAIT_MS = 3000,
+    NAMES_MAX = 100, // register= comes from tags: a bound for what others can make us do
+};
+
+struct entry {
+    struct registrar *registrar;
+    struct list link;
+    struct str name; // lies behind the struct
+    char *id;        // owned, "<name>-<hostname>-<port>"
+    struct http_call *call;
+    uint64_t due_ms; // next call not before
+    bool is_registered;
+    bool is_wanted;
+    bool has_failed; // said so already
+};
+
+struct registrar {
+    struct consul *consul;
+    struct list entries;
+    char address[INET6_ADDRSTRLEN];
+    uint16_t port;
+    char hostname[256];
+    uint64_t table_version; // the names are those of this table
+    bool is_leaving;
+    uv_timer_t leave_timer;
+    bool has_timer;
+    void (*on_left)(void *ctx);
+    void *left_ctx;
+};
+
+static void send_next(struct entry *entry);
+
+static bool is_ip(const char *text)
+{
+    unsigned char bytes[16];
+    return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+// The first address of the machine that others can reach: not loopback, not link-local.
+static bool find_own_address(char *out, socklen_t size)
+{
+    struct ifaddrs *all;
+    bool is_found = false;
+    if (getifaddrs(&all) < 0)
+        return false;
+    for (struct ifaddrs *at = all; at && !is_found; at = at->ifa_next) {
+        if (!at->ifa_addr || !(at->ifa_flags & IFF_UP) || (at->ifa_flags & IFF_LOOPBACK))
+            continue;
+        if (at->ifa_addr->sa_family == AF_INET) {
+            struct in_addr addr = ((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr;
+            bool is_link_local = (ntohl(addr.s_addr) >> 16) == 0xa9fe;
+            is_found = !is_link_local && inet_ntop(AF_INET, &addr, out, size);
+        } else if (at->ifa_addr->sa_family == AF_INET6) {
+            struct in6_addr addr = ((struct sockaddr_in6 *)(void *)at->ifa_addr)->sin6_addr;
+            is_found = !IN6_IS_ADDR_LINKLOCAL(&addr) && inet_ntop(AF_INET6, &addr, out, size);
+        }
+    }
+    freeifaddrs(all);
+    return is_found;
+}
+
+static int parse_address(struct registrar *registrar, struct str addr, struct err *err)
+{
+    ptrdiff_t colon = str_rfind_char(addr, ':');
+    uint64_t port;
+    if (colon < 0 || !str_to_u64(str_from(addr, (size_t)colon + 1), &port) || port > UINT16_MAX)
+        return err_set(err, ERR_INVALID, "registry.consul.register.addr: '%.*s' is not host:port",
+                       STR_FMT(addr));
+    struct str host = str_upto(addr, (size_t)colon);
+    if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
+        host = str_make(host.ptr + 1, host.len - 2);
+    registrar->port = (uint16_t)port;
+    snprintf(registrar->address, sizeof registrar->address, "%.*s", STR_FMT(host));
+    bool is_any = str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("::"));
+    if (is_ip(registrar->address) && !is_any)
+        return 0;
+    if (!find_own_address(registrar->address, sizeof registrar->address))
+        return err_set(err, ERR_NOT_FOUND,
+                       "registry.consul.register.addr: no address of this "
+                       "machine that others could reach");
+    return 0;
+}
+
+struct registrar *registrar_new(struct consul *consul, struct err *err)
+{
+    struct registrar *registrar = mem_zalloc(sizeof *registrar);
+    if (!registrar) {
+        err_set(err, ERR_NOMEM, "consul: %s", err_text(ERR_NOMEM));
+        return NULL;
+    }
+    registrar->consul = consul;
+    list_init(&registrar->entries);
+    if (parse_address(registrar, consul->config->register_addr, err) < 0) {
+        mem_free(registrar);
+        return NULL;
+    }
+    if (gethostname(registrar->hostname, sizeof registrar->hostname - 1) < 0)
+        snprintf(registrar->hostname, sizeof registrar->hostname, "localhost");
+    return registrar;
+}
+
+static void entry_free(struct entry *entry)
+{
+    if (entry->call)
+        http_call_cancel(entry->call);
+    list_remove(&entry->link);
+    mem_free(entry->id);
+    mem_free(entry);
+}
+
+static void on_leave_timer_closed(uv_handle_t *handle)
+{
+    struct registrar *registrar = handle->data;
+    struct consul *consul = registrar->consul;
+    mem_free(registrar);
+    consul_closed_one(consul);
+}
+
+void registrar_free(struct registrar *registrar)
+{
+    if (!registrar)
+        return;
+    while (!list_is_empty(&registrar->entries))
+        entry_free(CONTAINER_OF(registrar->entries.next, struct entry, link));
+    if (!registrar->has_timer) {
+        mem_free(registrar);
+        return;
+    }
+    registrar->consul->closing++;
+    uv_close((uv_handle_t *)&registrar->leave_timer, on_leave_timer_closed);
+}
+
+static struct entry *find_entry(struct registrar *registrar, struct str name)
+{
+    LIST_FOREACH (link, &registrar->entries) {
+        struct entry *entry = CONTAINER_OF(link, struct entry, link);
+        if (str_eq(entry->name, name))
+            return entry;
+    }
+    return NULL;
+}
+
+static void want(struct registrar *registrar, struct str name, unsigned *count)
+{
+    struct entry *entry = find_entry(registrar, name);
+    if (!entry && ++*count <= NAMES_MAX) {
+        entry = mem_zalloc(sizeof *entry + name.len + 1);
+        if (!entry)
+            return;
+        char *copy = (char *)(entry + 1);
+        memcpy(copy, name.ptr, name.len);
+        entry->registrar = registrar;
+        entry->name = str_make(copy, name.len);
+        struct buf id;
+        buf_init(&id, 1024);
+        buf_printf(&id, "%s-%s-%u", copy, registrar->hostname, registrar->port);
+        entry->id = buf_status(&id) == 0 ? str_dup(buf_str(&id)) : NULL;
+        buf_fini(&id);
+        if (!entry->id) {
+            mem_free(entry);
+            return;
+        }
+        list_push_back(&registrar->entries, &entry->link);
+    }
+    if (entry)
+        entry->is_wanted = true;
+}
+
+// The names that the configuration and the routes ask for.
+static void collect_names(struct registrar *registrar)
+{
+    const struct consul_config *config = registrar->consul->config;
+    const struct table *table = feed_table(registrar->consul->feed);
+    unsigned count = 0;
+    LIST_FOREACH (link, &registrar->entries) {
+        CONTAINER_OF(link, struct entry, link)->is_wanted = false;
+        count++;
+    }
+    if (config->registers && config->register_name.len > 0)
+        want(registrar, config->register_name, &count);
+    struct table_iterator at = {0};
+    const struct route *route;
+    while (table && (route = table_next_route(table, &at))) {
+        for (uint32_t i = 0; i < route->count; i++) {
+            if (route->targets[i].def->register_name.len > 0)
+                want(registrar, route->targets[i].def->register_name, &count);
+        }
+    }
+}
+
+static void write_registration(const struct entry *entry, struct buf *out)
+{
+    const struct registrar *registrar = entry->registrar;
+    const struct consul_config *config = registrar->consul->config;
+    bool is_ipv6 = strchr(registrar->address, ':') != NULL;
+    buf_append_cstr(out, "{\"ID\":");
+    buf_append_json(out, str_of(entry->id));
+    buf_append_cstr(out, ",\"Name\":");
+    buf_append_json(out, entry->name);
+    buf_printf(out, ",\"Port\":%u,\"Address\":\"%s\"", registrar->port, registrar->address);
+    struct str rest = config->register_tags, tag;
+    bool is_first = true;
+    while (rest.len > 0 && str_split_next(&rest, ',', &tag)) {
+        buf_append_cstr(out, is_first ? ",\"Tags\":[" : ",");
+        buf_append_json(out, str_trim(tag));
+        is_first = false;
+    }
+    buf_append_cstr(out, is_first ? "" : "]");
+    buf_append_cstr(out, ",\"Checks\":[{\"CheckID\":");
+    char check_id[1200];
+    snprintf(check_id, sizeof check_id, "%s-ttl", entry->id);
+    buf_append_json(out, str_of(check_id));
+    buf_append_cstr(out, ",\"TTL\":\"15s\",\"DeregisterCriticalServiceAfter\":\"1m\"}");
+    buf_printf(
+        out, ",{\"HTTP\":\"%s://%s%s%s:%u/health\",\"Interval\":\"%ums\",\"Timeout\":\"%ums\"",
+        config->register_check_is_https ? "https" : "http", is_ipv6 ? "[" : "", registrar->address,
+        is_ipv6 ? "]" : "", registrar->port, config->check_interval_ms, config->check_timeout_ms);
+    if (config->register_check_skips_tls_verify)
+        buf_append_cstr(out, ",\"TLSSkipVerify\":true");
+    if (config->check_deregister_after.len > 0) {
+        buf_append_cstr(out, ",\"DeregisterCriticalServiceAfter\":");
+        buf_append_json(out, config->check_deregister_after);
+    }
+    buf_append_cstr(out, "}]}");
+}
+
+static void say_failure(struct entry *entry, const char *what, const struct http_response *response)
+{
+    entry->due_ms = clock_now_ms() + 1000;
+    if (entry->has_failed)
+        return;
+    entry->has_failed = true;
+    if (response->status)
+        log_warn("consul: %s %s failed: HTTP %d", what, entry->id, response->status);
+    else
+        log_warn("consul: %s %s failed: %s", what, entry->id, response->failure);
+}
+
+static void on_passed(void *ctx, const struct http_response *response)
+{
+    struct entry *entry = ctx;
+    entry->call = NULL;
+    if (response->status == 200) {
+        entry->has_failed = false;
+        entry->due_ms = clock_now_ms() + TTL_PASS_MS;
+        return;
+    }
+    bool is_forgotten =
+        response->status == 404 ||
+        (response->status == 500 && str_find(response->body, STR("nknown check")) >= 0);
+    if (is_forgotten) {
+        log_info("consul: the agent has forgotten %s; registering it again", entry->id);
+        entry->is_registered = false;
+        send_next(entry);
+        return;
+    }
+    say_failure(entry, "passing the TTL check of", response);
+}
+
+static void on_registered(void *ctx, const struct http_response *response)
+{
+    struct entry *entry = ctx;
+    entry->call = NULL;
+    if (response->status != 200) {
+        say_failure(entry, "registering", response);
+        return;
+    }
+    log_info("consul: registered %s at %s:%u", entry->id, entry->registrar->address,
+             entry->registrar->port);
+    entry->has_failed = false;
+    entry->is_registered = true;
+    send_next(entry);
+}
+
+static void finish_leaving(struct registrar *registrar)
+{
+    void (*on_left)(void *ctx) = registrar->on_left;
+    registrar->on_left = NULL;
+    uv_timer_stop(&registrar->leave_timer);
+    if (on_left)
+        on_left(registrar->left_ctx);
+}
+
+static void on_deregistered(void *ctx, const struct http_response *response)
+{
+    struct entry *entry = ctx;
+    struct registrar *registrar = entry->registrar;
+    entry->call = NULL;
+    bool is_gone = response->status == 200 || response->status == 404;
+    if (is_gone)
+        log_info("consul: deregistered %s", entry->id);
+    else
+        say_failure(entry, "deregistering", response);
+    if (is_gone || registrar->is_leaving)
+        entry_free(entry);
+    if (registrar->is_leaving && list_is_empty(&registrar->entries))
+        finish_leaving(registrar);
+}
+
+static void send_call(struct entry *entry, const char *path, struct str name, struct str body,
+                      const char *query, http_done_fn on_done)
+{
+    struct consul *consul = entry->registrar->consul;
+    struct buf text;
+    buf_init(&text, 8192);
+    consul_settings_path(&consul->settings, &text, path, name, query);
+    struct http_request request = {
+        .pool = HTTP_SHORT,
+        .method = "PUT",
+        .path = buf_str(&text),
+        .body = body,
+        .timeout_ms = CALL_TIMEOUT_MS,
+        .on_done = on_done,
+        .ctx = entry,
+    };
+    entry->due_ms = clock_now_ms() + 1000;
+    entry->call = buf_status(&text) == 0 ? http_client_send(consul->agent.client, &request) : NULL;
+    buf_fini(&text);
+}
+
+// What the entry needs now: registering, passing its check, or going away.
+static void send_next(struct entry *entry)
+{
+    if (!entry->is_wanted || entry->registrar->is_leaving) {
+        send_call(entry, "agent/service/deregister/", str_of(entry->id), STR_NULL, "",
+                  on_deregistered);
+        return;
+    }
+    if (entry->is_registered) {
+        char check_id[1200];
+        snprintf(check_id, sizeof check_id, "%s-ttl", entry->id);
+        send_call(entry, "agent/check/update/", str_of(check_id),
+                  STR("{\"Status\":\"passing\",\"Output\":\"\"}"), "", on_passed);
+        return;
+    }
+    struct buf body;
+    buf_init(&body, 64 * 1024);
+    write_registration(entry, &body);
+    if (buf_status(&body) == 0)
+        send_call(entry, "agent/service/register", STR_NULL, buf_str(&body),
+                  "replace-existing-checks=true&", on_registered);
+    buf_fini(&body);
+}
+
+void registrar_tick(struct registrar *registrar)
+{
+    const struct table *table = feed_table(registrar->consul->feed);
+    uint64_t version = table ? table_version(table) : 0;
+    if (registrar->is_leaving)
+        return;
+    if (list_is_empty(&registrar->entries) || version != registrar->table_version) {
+        registrar->table_version = version;
+        collect_names(registrar);
+    }
+    uint64_t now_ms = clock_now_ms();
+    LIST_FOREACH_SAFE (link, &registrar->entries) {
+        struct entry *entry = CONTAINER_OF(link, struct entry, link);
+        if (!entry->is_wanted && !entry->is_registered && !entry->call)
+            entry_free(entry);
+        else if (!entry->call && (now_ms >= entry->due_ms || !entry->is_wanted))
+            send_next(entry);
+    }
+}
+
+static void on_leave_timer(uv_timer_t *timer)
+{
+    finish_leaving(timer->data);
+}
+
+void registrar_deregister(struct registrar *registrar, void (*on_done)(void *ctx), void *ctx)
+{
+    registrar->is_leaving = true;
+    registrar->on_left = on_done;
+    registrar->left_ctx = ctx;
+    LIST_FOREACH_SAFE (link, &registrar->entries) {
+        struct entry *entry = CONTAINER_OF(link, struct entry, link);
+        if (entry->call)
+            http_call_cancel(entry->call);
+        entry->call = NULL;
+        if (entry->is_registered)
+            send_next(entry);
+        if (!entry->call)
+            entry_free(entry);
+    }
+    if (!registrar->has_timer) {
+        registrar->has_timer = true;
+        uv_timer_init(registrar->consul->loop, &registrar->leave_timer);
+        registrar->leave_timer.data = registrar;
+    }
+    // Also when there is nothing to do: on_done never comes from within the call.
+    uint64_t wait_ms = list_is_empty(&registrar->entries) ? 0 : DEREGISTER_WAIT_MS;
+    uv_timer_start(&registrar->leave_timer, on_leave_timer, wait_ms, 0);
+}

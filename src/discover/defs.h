@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The instances of one Consul service as route definitions: which count, which only own their
+// routes, and what is wrong with them. Used by consul_service.c; control thread, no I/O.
+#pragma once
+
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "base/str.h"
+#include "discover/consul.h"
+#include "discover/decode.h"
+#include "discover/problems.h"
+#include "route/def.h"
+
+struct def_list {
+    struct route_def **items; // owned, with a reference each
+    size_t count;
+    size_t cap;
+    unsigned instances; // with at least one route tag, sidecars not counted
+    unsigned up;        // of these
+};
+
+void def_list_fini(struct def_list *list);
+// Appends and takes over the reference, also on failure. 0 or ERR_NOMEM.
+MUST_CHECK int def_list_add(struct def_list *list, struct route_def *def);
+
+// Makes the definitions of one answer and replaces the problems of the service. 0 or ERR_NOMEM (the
+// list is then incomplete; the caller frees it).
+MUST_CHECK int defs_build(struct def_list *list, const struct health_answer *answer,
+                          struct str service, const struct consul_config *config,
+                          struct problems *problems);
+// Adds to `list` what `before` had up and `list` has not: removals are held back, additions are
+// not.
+MUST_CHECK int defs_keep(struct def_list *list, const struct def_list *before);
+// Drops the service's problems.
+void defs_forget(struct str service, struct problems *problems);

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "discover/plan.h"
+
+#include "base/attr.h"
+
+enum {
+    GUARD_WINDOW_MS = 10 * 1000,
+    GUARD_MIN_REMOVED = 10,
+};
+
+struct plan plan_watches(size_t services, unsigned watch_limit, bool is_digest_now)
+{
+    unsigned room = watch_limit > PLAN_FIXED_WATCHES ? watch_limit - PLAN_FIXED_WATCHES : 0;
+    unsigned needed_room = is_digest_now ? room - room / 10 : room;
+    if (services <= needed_room)
+        return (struct plan){.is_digest = false, .own_watches = (unsigned)services};
+    return (struct plan){.is_digest = true, .own_watches = room > 0 ? room - 1 : 0};
+}
+
+void guard_init(struct guard *guard, unsigned percent)
+{
+    *guard = (struct guard){.percent = percent};
+}
+
+bool guard_admits(struct guard *guard, uint64_t now_ms, uint64_t total, uint64_t count)
+{
+    if (guard->percent == 0)
+        return true;
+    if (guard->removed == 0 || now_ms - guard->window_start_ms >= GUARD_WINDOW_MS) {
+        guard->window_start_ms = now_ms;
+        guard->baseline = total;
+        guard->removed = 0;
+    }
+    uint64_t removed = guard->removed + count;
+    if (removed >= GUARD_MIN_REMOVED && removed * 100 > guard->baseline * guard->percent)
+        return false;
+    guard->removed = removed;
+    return true;
+}

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+// 1. watch_poll: a full read (no index) goes through the agent's queue.
+// 2. on_call_done: the owner takes the answer in; its index decides the next request.
+// 3. With an index the next request is a long poll, sent at once unless the token bucket says
+// later. Failure of any kind: the index is forgotten, the next request is a full read after a
+// delay. Only the owner's data decides what routes; a watch never clears anything.
+#include "discover/watch.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "discover/consul_config.h"
+
+enum {
+    SHORT_TIMEOUT_MS = 60 * 1000,
+    DENIED_MS = 30 * 1000,
+    REFUSED_MS = 60 * 1000,
+    CROWDED_MS = 5 * 1000,
+    PROBE_CAP_MS = 2 * 1000,
+    LAST_CONTACT_MAX_MS = 10 * 1000,
+    DEFAULT_MODE_PAUSE_MS = 10 * 1000,
+};
+
+static void go(struct watch *watch);
+static void wait_then_go(struct watch *watch, uint64_t delay_ms);
+static void send_request(struct watch *watch, bool is_long);
+
+int watch_init(struct watch *watch, struct agent *agent, const struct watch_ops *ops,
+               const char *path, struct str name, const char *query, struct str label,
+               enum read_mode base_mode)
+{
+    *watch = (struct watch){
+        .agent = agent, .ops = ops, .label = label, .base_mode = base_mode, .mode = base_mode};
+    struct buf text;
+    buf_init(&text, 8192);
+    consul_settings_path(agent->settings, &text, path, name, query);
+    if (buf_status(&text) == 0)
+        watch->path = str_dup(buf_str(&text));
+    buf_fini(&text);
+    if (!watch->path)
+        return ERR_NOMEM;
+    bucket_init(&watch->bucket, ops->burst, ops->interval_ms, ops->slowest_interval_ms);
+    uv_timer_init(agent->timer.loop, &watch->timer);
+    watch->timer.data = watch;
+    list_init(&watch->queue_link);
+    list_init(&watch->link);
+    list_push_back(&agent->watches, &watch->link);
+    return 0;
+}
+
+static struct str problem_scope(const struct watch *watch, char *room, size_t size)
+{
+    int len = snprintf(room, size, "consul/watch/%s/%.*s", watch_class_text(watch->ops->class),
+                       STR_FMT(watch->label));
+    return str_make(room, MIN((size_t)len, size - 1));
+}
+
+static void clear_failure(struct watch *watch)
+{
+    char room[320];
+    if (!watch->is_failing)
+        return;
+    watch->is_failing = false;
+    watch->agent->failing--;
+    problems_clear(watch->agent->problems, problem_scope(watch, room, sizeof room));
+}
+
+static void note_failure(struct watch *watch, const char *reason)
+{
+    char room[320];
+    watch->failures++;
+    if (!watch->is_failing) {
+        watch->is_failing = true;
+        watch->agent->failing++;
+        // When the agent goes away, all fail at once: a few lines say as much as a hundred.
+        enum log_level level = watch->agent->failing <= 3 ? LOG_WARN : LOG_DEBUG;
+        log_write(level, "consul: reading %s %.*s failed: %s; keeping what is known",
+                  watch_class_text(watch->ops->class), STR_FMT(watch->label), reason);
+    }
+    struct problems *problems = watch->agent->problems;
+    problems_begin(problems, problem_scope(watch, room, sizeof room));
+    problems_add(
+        problems,
+        &(struct problem){.source = STR("consul"),
+                          .service = watch->ops->class == WATCH_SERVICE ? watch->label : STR_NULL,
+                          .instance = watch->ops->class == WATCH_SERVICE ? STR_NULL : watch->label,
+                          .text = str_of(watch->path),
+                          .reason = str_of(reason)});
+    problems_end(problems);
+}
+
+static void drop_call(struct watch *watch)
+{
+    http_call_cancel(watch->call);
+    watch->call = NULL;
+    if (watch->was_full)
+        watch->agent->running--;
+}
+
+// Leaves its state for IDLE, whatever goes on.
+static void halt(struct watch *watch)
+{
+    uv_timer_stop(&watch->timer);
+    list_remove(&watch->queue_link);
+    if (watch->call)
+        drop_call(watch);
+    watch->state = WATCH_IDLE;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct watch *watch = handle->data;
+    mem_free(watch->path);
+    watch->on_closed(watch);
+}
+
+void watch_close(struct watch *watch, void (*on_closed)(struct watch *watch))
+{
+    halt(watch);
+    clear_failure(watch);
+    watch->state = WATCH_CLOSING;
+    watch->on_closed = on_closed;
+    list_remove(&watch->link);
+    uv_close((uv_handle_t *)&watch->timer, on_timer_closed);
+    agent_pump(watch->agent);
+}
+
+void watch_poll(struct watch *watch)
+{
+    if (watch->is_polling)
+        return;
+    watch->is_polling = true;
+    if (watch->state == WATCH_IDLE && !watch->is_in_answer) {
+        poll_index_forget(&watch->index);
+        go(watch);
+    }
+}
+
+void watch_rest(struct watch *watch)
+{
+    watch->is_polling = false;
+    if (watch->state == WATCH_RUNNING && !watch->was_full)
+        halt(watch);
+}
+
+void watch_read(struct watch *watch, enum read_mode mode)
+{
+    watch->mode = MAX(mode, watch->mode);
+    if (watch->is_in_answer) {
+        watch->wants_read = true;
+        return;
+    }
+    if (watch->state == WATCH_RUNNING && !watch->was_full) {
+        halt(watch);
+    } else if (watch->state == WATCH_RUNNING) {
+        watch->wants_read = true;
+        return;
+    } else if (watch->state != WATCH_IDLE) {
+        poll_index_forget(&watch->index);
+        return;
+    }
+    poll_index_forget(&watch->index);
+    wait_then_go(watch, bucket_take(&watch->bucket, clock_now_ms()));
+}
+
+void watch_kick(struct watch *watch)
+{
+    if (watch->state != WATCH_WAITING || !watch->is_failing)
+        return;
+    uv_timer_stop(&watch->timer);
+    watch->state = WATCH_IDLE;
+    go(watch);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct watch *watch = timer->data;
+    watch->state = WATCH_IDLE;
+    go(watch);
+}
+
+static void wait_then_go(struct watch *watch, uint64_t delay_ms)
+{
+    if (delay_ms == 0) {
+        go(watch);
+        return;
+    }
+    watch->state = WATCH_WAITING;
+    uv_timer_start(&watch->timer, on_timer, delay_ms, 0);
+}
+
+// From IDLE: sends the next request or queues it.
+static void go(struct watch *watch)
+{
+    if (watch->index.value != 0 && watch->is_polling && !watch->agent->poll_interval_ms) {
+        send_request(watch, true);
+        return;
+    }
+    watch->state = WATCH_QUEUED;
+    agent_enqueue(watch->agent, watch);
+}
+
+void watch_send_queued(struct watch *watch)
+{
+    send_request(watch, false);
+}
+
+// 503, 500 and bad answers: with growing delay. The catalog is the probe of everything else: alone,
+// it may ask often.
+static uint64_t retry_delay_ms(struct watch *watch)
+{
+    struct agent *agent = watch->agent;
+    uint32_t cap_ms = agent_retry_cap_ms(agent);
+    if (watch->ops->class == WATCH_CATALOG)
+        cap_ms = PROBE_CAP_MS;
+    return backoff_next(&watch->backoff, &agent->rng, cap_ms);
+}
+
+static uint64_t refusal_delay_ms(struct watch *watch, int status)
+{
+    if (status == 429) {
+        agent_note_crowded(watch->agent);
+        return CROWDED_MS + retry_delay_ms(watch);
+    }
+    if (watch->ops->class == WATCH_CATALOG || (status != 403 && status != 400))
+        return retry_delay_ms(watch);
+    return status == 403 ? DENIED_MS : REFUSED_MS;
+}
+
+static void fail_with_status(struct watch *watch, const struct http_response *response)
+{
+    char reason[256];
+    struct str text = str_upto(str_trim(response->body), 160);
+    snprintf(reason, sizeof reason, "HTTP %d%s%.*s", response->status, text.len ? ": " : "",
+             STR_FMT(text));
+    note_failure(watch, reason);
+    bool is_refused = response->status == 403 || response->status == 400;
+    if (is_refused && watch->ops->on_refused)
+        watch->ops->on_refused(watch);
+    wait_then_go(watch, refusal_delay_ms(watch, response->status));
+}
+
+static void fail(struct watch *watch, const struct http_response *response)
+{
+    struct agent *agent = watch->agent;
+    if (response->is_deadline)
+        agent->counters.deadlines++;
+    if (!response->is_connect_failure) {
+        note_failure(watch, response->failure);
+        wait_then_go(watch, retry_delay_ms(watch));
+        return;
+    }
+    agent_note_away(agent, response->failure);
+    go(watch); // into the queue, which waits for the agent
+}
+
+// The answer was taken in: what comes next.
+static void succeed(struct watch *watch, const struct http_response *response, bool has_changed)
+{
+    struct agent *agent = watch->agent;
+    enum watch_class class = watch->ops->class;
+    uint64_t now_ms = clock_now_ms();
+    bool was_failing = watch->is_failing;
+    clear_failure(watch);
+    backoff_reset(&watch->backoff);
+    watch->has_answered = true;
+    watch->last_ok_ms = agent->counters.last_ok_ms[class] = now_ms;
+    watch->wakeups++;
+    watch->changes += has_changed;
+    if (has_changed)
+        agent->counters.wakeups_changed[class]++;
+    else
+        agent->counters.wakeups_unchanged[class]++;
+    if (was_failing && class == WATCH_CATALOG)
+        agent_kick(agent);
+
+    watch->is_stale =
+        response->is_without_leader || response->last_contact_ms > LAST_CONTACT_MAX_MS;
+    if (watch->is_stale && watch->mode == READ_STALE && now_ms >= watch->next_default_ms) {
+        watch->next_default_ms = now_ms + DEFAULT_MODE_PAUSE_MS;
+        watch->mode = READ_DEFAULT;
+        watch->wants_read = true;
+    }
+
+    enum index_step step = poll_index_update(&watch->index, response->has_index, response->index);
+    if (step != INDEX_GO)
+        agent->counters.index_resets++;
+    if (watch->wants_read) {
+        watch->wants_read = false;
+        poll_index_forget(&watch->index);
+    } else if (!watch->is_polling) {
+        return;
+    }
+    uint64_t delay_ms = bucket_take(&watch->bucket, now_ms);
+    if (delay_ms > 0)
+        agent->counters.limiter_delays++;
+    if (step == INDEX_PING_PONG)
+        delay_ms += retry_delay_ms(watch);
+    if (watch->index.value != 0)
+        delay_ms = MAX(delay_ms, agent->poll_interval_ms);
+    wait_then_go(watch, delay_ms);
+}
+
+static unsigned outcome_of(const struct http_response *response)
+{
+    if (response->status < 200 || response->status > 599)
+        return OUTCOME_NONE;
+    return OUTCOME_2XX + (unsigned)response->status / 100 - 2;
+}
+
+static void on_call_done(void *ctx, const struct http_response *response)
+{
+    struct watch *watch = ctx;
+    struct agent *agent = watch->agent;
+    unsigned outcome = outcome_of(response);
+    watch->call = NULL;
+    watch->state = WATCH_IDLE;
+    watch->last_status = response->status;
+    agent->counters.bytes += response->bytes;
+    if (watch->was_full)
+        agent->running--;
+    if (response->status > 0)
+        agent_note_answer(agent);
+
+    bool is_answer = (response->status >= 200 && response->status < 300) ||
+                     (response->status == 404 && watch->ops->is_empty_when_missing);
+    if (is_answer) {
+        struct err err = {0};
+        watch->mode = watch->base_mode; // the owner may ask for another
+        watch->is_in_answer = true;
+        int result = watch->ops->on_answer(watch, response, &err);
+        watch->is_in_answer = false;
+        if (watch->state == WATCH_CLOSING)
+            return;
+        if (result >= 0) {
+            agent->counters.requests[watch->ops->class][outcome]++;
+            succeed(watch, response, result == WATCH_CHANGED);
+            agent_pump(agent);
+            return;
+        }
+        outcome = OUTCOME_BAD;
+        watch->wants_read = false;
+        watch->mode = MAX(watch->mode, watch->sent_mode);
+        note_failure(watch, err.text[0] ? err.text : err_text(result));
+        poll_index_forget(&watch->index);
+        wait_then_go(watch, retry_delay_ms(watch));
+    } else {
+        poll_index_forget(&watch->index);
+        watch->mode = MAX(watch->mode, watch->sent_mode);
+        watch->wants_read = false; // the retry is a full read anyway
+        if (response->status > 0)
+            fail_with_status(watch, response);
+        else
+            fail(watch, response);
+    }
+    agent->counters.requests[watch->ops->class][outcome]++;
+    agent_pump(agent);
+}
+
+static void send_request(struct watch *watch, bool is_long)
+{
+    static const char *const MODES[] = {"stale=", "", "consistent="};
+    struct agent *agent = watch->agent;
+    uint32_t wait_ms = pace_wait_ms(agent->wait_ms, &agent->rng);
+    struct buf path;
+    buf_init(&path, 16 * 1024);
+    buf_printf(&path, "%s%s", watch->path, MODES[watch->mode]);
+    if (is_long)
+        buf_printf(&path, "&index=%" PRIu64 "&wait=%" PRIu32 "ms", watch->index.value, wait_ms);
+    watch->sent_mode = watch->mode;
+    watch->was_full = !is_long;
+    if (watch->ops->on_send)
+        watch->ops->on_send(watch);
+    struct http_request request = {
+        .pool = is_long ? HTTP_LONG : HTTP_SHORT,
+        .method = "GET",
+        .path = buf_str(&path),
+        .timeout_ms = is_long ? pace_deadline_ms(wait_ms) : SHORT_TIMEOUT_MS,
+        .on_data = watch->ops->on_data,
+        .on_done = on_call_done,
+        .ctx = watch,
+    };
+    if (buf_status(&path) == 0)
+        watch->call = http_client_send(agent->client, &request);
+    buf_fini(&path);
+    if (!watch->call) {
+        note_failure(watch, err_text(ERR_NOMEM));
+        poll_index_forget(&watch->index);
+        wait_then_go(watch, BACKOFF_FIRST_MS + retry_delay_ms(watch));
+        return;
+    }
+    watch->state = WATCH_RUNNING;
+    if (!is_long)
+        agent->running++;
+}
