@@ -31,7 +31,7 @@ DOORS = {
     # The second is base64 of KV values.
     r"openssl/": (r"net/tls[a-z_]*\.[ch]$", r"discover/decode_kv\.c$"),
     r"curl/": (r"discover/",),
-    r"cjson/": (r"discover/", r"admin/api[a-z_]*\.[ch]$"),
+    r"cjson/": (r"discover/", r"admin/(api|manual)\.c$"),
     r"nghttp2/": (r"proxy/h2[a-z_]*\.[ch]$",),
     r"uv\.h": (r"net/", r"upstream/", r"discover/", r"proxy/", r"admin/", r"app/"),
 }

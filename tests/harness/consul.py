@@ -27,6 +27,7 @@ class Consul:
         self._binary = binary
         self._is_dev = is_dev
         self._dir = tempfile.TemporaryDirectory(prefix="tagway-consul-")
+        config = dict(config or {})
         self.port = free_port()
         self._config = {
             "bind_addr": "127.0.0.1",
@@ -35,9 +36,10 @@ class Consul:
             "disable_update_check": True,
             "log_level": "warn",
             "ports": {"http": self.port, "dns": -1, "grpc": -1, "grpc_tls": -1,
-                      "serf_lan": free_port(), "serf_wan": -1, "server": free_port()},
+                      "serf_lan": free_port(), "serf_wan": -1, "server": free_port(),
+                      **config.pop("ports", {})},
             "performance": {"raft_multiplier": 1},
-            **(config or {}),
+            **config,
         }
         if not is_dev:
             self._config.update({"server": True, "bootstrap_expect": 1})
