@@ -11,25 +11,30 @@ enum command_kind { COMMAND_ADD, COMMAND_DEL, COMMAND_WEIGHT };
 
 struct command {
     enum command_kind kind;
-    uint32_t line;          // 1-based, over all lines
-    struct route_def *def;  // ADD: owned reference
+    uint32_t line;         // 1-based, over all lines
+    struct str text;       // the line as written, trimmed
+    struct route_def *def; // ADD: owned reference
     // DEL, WEIGHT: an empty service/dst and has_src == false match everything.
     struct str service;
     bool has_src;
-    struct str host;        // lower case
+    struct str host; // lower case
     struct str path;
     struct str dst;
-    double weight;          // WEIGHT: share of the whole group; <= 0 makes it dynamic again
+    double weight; // WEIGHT: share of the whole group; <= 0 makes it dynamic again
+                   // (with routes_config.is_weight_zero_none only < 0 does)
     struct str *tags;
     size_t tag_count;
 };
 
 struct command_list; // owns its commands and their strings
 
-// Called for each line that is lost ("line 3: syntax error: 'route add' invalid").
+enum { COMMAND_LINE_MAX = 64 * 1024 }; // bytes; a longer line is lost
+
+// Called for each line that is lost, with its text ("syntax error: 'route add' invalid").
 typedef void (*command_problem_fn)(void *ctx, uint32_t line, struct str text, const char *reason);
 
-// Parses a whole text; `origin` names it for people ("kv fabio/config"). NULL only when memory is short.
+// Parses a whole text; `origin` names it for people ("kv fabio/config"). NULL only when memory is
+// short.
 MUST_CHECK struct command_list *command_list_parse(struct str text, struct str origin,
                                                    command_problem_fn on_problem, void *ctx);
 void command_list_free(struct command_list *list);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One route definition: what a `route add` command or a urlprefix- tag says, in parsed form. Made by
-// route/tag and route/command, kept by route/routes, referred to by the published table's targets.
-// Immutable once made and reference-counted; the count is touched by the control thread only (workers
-// pin targets, not definitions). All strings lie in the definition's own memory, terminated.
+// One route definition: what a `route add` command or a urlprefix- tag says, in parsed form. Made
+// by route/tag and route/command, kept by route/routes, referred to by the published table's
+// targets. Immutable once made and reference-counted; the count is touched by the control thread
+// only (workers pin targets, not definitions). All strings lie in the definition's own memory,
+// terminated.
 #pragma once
 
 #include <stdbool.h>
@@ -20,9 +21,9 @@ enum route_scheme {
     ROUTE_SCHEME_OTHER, // kept and shown, cannot be proxied to
 };
 
-// Whether the instance behind the definition may get traffic, and if not, why. Definitions that are not
-// up own their host and path (a request is answered 503 instead of falling through to another service)
-// unless the registry leaves them out.
+// Whether the instance behind the definition may get traffic, and if not, why. Definitions that are
+// not up own their host and path (a request is answered 503 instead of falling through to another
+// service) unless the registry leaves them out.
 enum route_health {
     ROUTE_UP,
     ROUTE_CRITICAL,    // checks say no
@@ -40,14 +41,16 @@ struct route_def {
     uint32_t refs;
 
     struct str service;
-    struct str host;   // lower case, may be empty; ":1234" for a TCP port route
-    struct str path;   // begins with '/', empty for a TCP port route
-    struct str dst;    // destination URL as text, as fabio prints it
-    double weight;     // fixed weight; 0: dynamic
-    struct str *tags;  // tag_count plain tags, in registration order
+    struct str host;  // lower case, may be empty; ":1234" for a TCP port route
+    struct str path;  // begins with '/', empty for a TCP port route
+    struct str dst;   // destination URL as text, as fabio prints it
+    double weight;    // fixed weight; 0: dynamic
+    bool has_weight;  // false: none given, or a negative one
+    struct str *tags; // tag_count plain tags, in registration order
     size_t tag_count;
     struct route_option *options; // option_count, sorted by key, last of equal keys kept
     size_t option_count;
+    struct str opts; // as written, fields separated by one space; decides the order of targets
 
     // dst, taken apart.
     enum route_scheme scheme;
@@ -56,21 +59,21 @@ struct route_def {
     struct str dst_query;
 
     // Options that routing reads.
-    struct str strip;        // empty: none
-    struct str prepend;      // empty: none
-    struct str host_option;  // "", "dst" or a name
-    struct str auth;         // scheme name; empty: none
-    struct str allow, deny;  // raw lists; empty: none
+    struct str strip;         // empty: none
+    struct str prepend;       // empty: none
+    struct str host_option;   // "", "dst" or a name
+    struct str auth;          // scheme name; empty: none
+    struct str allow, deny;   // lists, separated by ',' (written with ';' or '|' too); empty: none
     struct str register_name; // register=; empty: none
-    uint16_t redirect_code;  // 300-399, or 0: proxy
+    uint16_t redirect_code;   // 300-399, or 0: proxy
     bool skips_tls_verify;
     bool sends_proxy_header; // pxyproto=true
 
     // Where it came from, for people.
-    struct str instance;     // "node/service-id", "kv fabio/config line 3", "routes.txt line 3"
-    struct str source_text;  // the tag or line as written
+    struct str instance;    // "node/service-id", "kv fabio/config line 3", "routes.txt line 3"
+    struct str source_text; // the tag or line as written
     enum route_health health;
-    struct str health_note;  // "check service:web critical"; may be empty
+    struct str health_note; // "check service:web critical"; may be empty
 };
 
 struct route_def *route_def_ref(struct route_def *def);
@@ -83,6 +86,7 @@ struct route_def_spec {
     struct str src;  // host/path as in the command
     struct str dst;  // URL text
     double weight;   // negative is taken as 0
+    bool has_weight; // false: weight is ignored
     const struct str *tags;
     size_t tag_count;
     struct str opts; // "k=v k2 k3=v", white-space separated
@@ -98,13 +102,20 @@ MUST_CHECK struct route_def *route_def_new(const struct route_def_spec *spec, st
 
 // Whether both say the same in every respect (also health and origin).
 bool route_def_eq(const struct route_def *a, const struct route_def *b);
-// fabio's order of generated lines: descending by service, src, dst, weight, tags, opts, compared as the
-// text of the command. <0: a comes first.
+// fabio's order of generated lines: descending by service, src, dst, weight, tags, opts, compared
+// as the text of the command. <0: a comes first.
 int route_def_order(const struct route_def *a, const struct route_def *b);
-// fabio's notion of a duplicate target in one route: service, dst, weight and tags equal, options not
-// compared.
-bool route_def_is_duplicate(const struct route_def *a, const struct route_def *b);
+// fabio's notion of a duplicate target in one route: service, dst, weight and tags equal, options
+// not compared. other_weight stands for the fixed weight of `other`, which `route weight` may have
+// changed.
+bool route_def_is_duplicate(const struct route_def *def, const struct route_def *other,
+                            double other_weight);
+// What of an accepted definition will not work as its author hoped (an unusable redirect code, a
+// scheme that cannot be proxied to), or NULL.
+const char *route_def_warning(const struct route_def *def);
 
 struct buf;
-// Appends "route add svc src dst[ weight w][ tags "..."][ opts "..."]" without newline (fabio.md 2.7).
-void route_def_print(const struct route_def *def, struct buf *out);
+// Appends "route add svc src dst[ weight w][ tags "..."][ opts "..."]" without newline
+// (fabio.md 2.7). fixed_weight is printed when it is above 0: def->weight, or what `route weight`
+// made of it.
+void route_def_print(const struct route_def *def, double fixed_weight, struct buf *out);

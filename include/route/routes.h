@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The write side of routing: the set of definitions per service, the manual commands on top, and the
-// building of table versions. A build redoes only the hosts that a change touched; all other host nodes
-// are shared with the version before. Control thread only; pure (no I/O, no locks).
+// The write side of routing: the set of definitions per service, the manual commands on top, and
+// the building of table versions. A build redoes only the hosts that a change touched; all other
+// host nodes are shared with the version before. Control thread only; pure (no I/O, no locks).
 #pragma once
 
 #include <stdbool.h>
@@ -18,13 +18,13 @@ struct routes;
 struct routes_config {
     enum route_matcher matcher;
     enum route_strategy strategy;
-    bool are_globs_disabled;   // glob.matching.disabled: hosts compare literally
-    bool is_weight_zero_none;  // proxy.weightzero=none: weight=0 means no traffic instead of dynamic
+    bool are_globs_disabled;  // glob.matching.disabled: hosts compare literally
+    bool is_weight_zero_none; // proxy.weightzero=none: weight=0 means no traffic instead of dynamic
 };
 
-// How targets come and go. bind returns the target for one definition in one route (a borrowed pointer
-// that stays valid until the matching unbind), or NULL when memory is short: the build then fails. Each
-// successful bind is matched by one unbind when the last table with it is freed.
+// How targets come and go. bind returns the target for one definition in one route (a borrowed
+// pointer that stays valid until the matching unbind), or NULL when memory is short: the build then
+// fails. Each successful bind is matched by one unbind when the last table with it is freed.
 struct routes_binding {
     struct target *(*bind)(void *ctx, const struct route_def *def);
     void (*unbind)(void *ctx, struct target *target);
@@ -41,20 +41,20 @@ MUST_CHECK struct routes *routes_new(const struct routes_config *config,
 // All tables must have been freed before.
 void routes_free(struct routes *routes);
 
-// Replaces all definitions of one service (key: service name, or "dc/ns/service" when there are several).
-// Takes new references; the caller keeps its own. count 0 removes the service. Cheap when nothing
-// changed. 0 or ERR_NOMEM (then nothing changed).
+// Replaces all definitions of one service (key: service name, or "dc/ns/service" when there are
+// several). Takes new references; the caller keeps its own. count 0 removes the service. Cheap when
+// nothing changed. 0 or ERR_NOMEM (then nothing changed).
 MUST_CHECK int routes_set_service(struct routes *routes, struct str key,
                                   struct route_def *const *defs, size_t count);
-// Replaces the manual commands, which act on the table the services give (fabio.md 2.8). Takes the list
-// over, also on failure. NULL removes them.
+// Replaces the manual commands, which act on the table the services give (fabio.md 2.8). Takes the
+// list over, also on failure. NULL removes them.
 MUST_CHECK int routes_set_manual(struct routes *routes, struct command_list *commands);
 
 // Whether a build would give something new.
 bool routes_is_dirty(const struct routes *routes);
 // Builds the next version. *table is NULL when the content is equal to the last build (nothing to
-// publish). on_problem (may be NULL) hears, for every host rebuilt, what was lost. 0 or ERR_NOMEM (the
-// old table stays valid, the work is still dirty).
+// publish). on_problem (may be NULL) hears, for every host rebuilt, what was lost. 0 or ERR_NOMEM
+// (the old table stays valid, the work is still dirty).
 MUST_CHECK int routes_build(struct routes *routes, struct table **table,
                             routes_problem_fn on_problem, void *ctx);
 // Frees one version once no worker can read it any more. The newest one may be freed too.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The published routing table: immutable, shared by all workers, found through one atomic pointer. This
-// header is the read side; route/routes.h builds tables. Lookup allocates nothing and takes time that
-// does not grow with the number of exact hosts (fabio.md section 4 for the order of candidates).
+// The published routing table: immutable, shared by all workers, found through one atomic pointer.
+// This header is the read side; route/routes.h builds tables. Lookup allocates nothing and takes
+// time that does not grow with the number of exact hosts (fabio.md section 4 for the order of
+// candidates).
 //
-// Threads: any worker may read a table between two quiescent points; memory belongs to route/routes.
+// Threads: any worker may read a table between two quiescent points; memory belongs to
+// route/routes.
 #pragma once
 
 #include <stdbool.h>
@@ -14,7 +16,6 @@
 
 struct target; // upstream/target.h; opaque here
 struct table;
-struct host_node;
 
 enum route_matcher { ROUTE_MATCH_PREFIX, ROUTE_MATCH_IPREFIX, ROUTE_MATCH_GLOB };
 enum route_strategy { ROUTE_PICK_RANDOM, ROUTE_PICK_ROUND_ROBIN };
@@ -34,43 +35,48 @@ struct route {
     struct route_target *targets; // the first up_count take traffic, the others are down
     uint32_t up_count;
     uint32_t count;
-    const uint32_t *ring;         // ring_len indexes into targets; NULL: the targets in order
-    uint32_t ring_len;            // number of slots also when ring is NULL
+    const uint32_t *ring; // ring_len indexes into targets; NULL: the targets in order
+    uint32_t ring_len;    // number of slots also when ring is NULL
     struct route_state *state;
 };
 
 // Walks the candidate hosts of one lookup; on the caller's stack, zeroed by table_lookup_start.
 struct table_cursor {
     const struct table *table;
-    struct str host;      // normalised, points into the caller's buffer
+    struct str host; // normalised, points into the caller's buffer
     struct str path;
-    uint32_t stage;       // private to table.c
+    uint32_t stage; // private to table.c
     uint32_t index;
-    const struct host_node *node;
-    char host_bytes[256]; // normalised host; longer hosts match only host-less routes
+    uint32_t default_port;
+    char host_bytes[256]; // normalised host; one longer than 251 matches only host-less routes
 };
 
 // Prepares a lookup. host is the request's authority (any case, maybe with port; :80 resp. :443 is
 // dropped by is_tls); path the normalised path, which must outlive the cursor.
 void table_lookup_start(struct table_cursor *cursor, const struct table *table, struct str host,
                         struct str path, bool is_tls);
-// Next matching route, best candidate host first, at most one per host; NULL when there is none left.
-// The first call gives the route to use; more are needed only to skip redirect loops (fabio.md 4.4).
+// Next matching route, best candidate host first, at most one per host; NULL when there is none
+// left. The first call gives the route to use; more are needed only to skip redirect loops
+// (fabio.md 4.4).
 const struct route *table_lookup_next(struct table_cursor *cursor);
 
 // Exact host key, path "/" (TCP and SNI routes, fabio.md 4.6). NULL when there is none.
 const struct route *table_lookup_exact(const struct table *table, struct str host);
 
 // Picks a target. `salt` is a random number (RANDOM) and ignored otherwise. is_usable may refuse a
-// target (ejected, already tried): then the next slots of the ring are probed; when all are refused,
-// NULL. is_usable may be NULL. Down targets are never given.
+// target (ejected, already tried): then the next slots of the ring are probed; when all are
+// refused, NULL. is_usable may be NULL. Down targets and targets of weight 0 are never given, so
+// that a route may have none to give.
 typedef bool (*route_usable_fn)(void *ctx, const struct route_target *target);
 const struct route_target *route_pick(const struct route *route, enum route_strategy strategy,
                                       uint32_t salt, route_usable_fn is_usable, void *ctx);
 
 // Facts about a table.
 uint64_t table_version(const struct table *table); // counts up with every build, starts at 1
-uint64_t table_digest(const struct table *table);  // equal content gives equal digest on every machine
+// Equal content gives equal digest on every machine (of one byte order). Content is what decides
+// where requests go: hosts, paths, targets with options, weights and health; not where a definition
+// came from.
+uint64_t table_digest(const struct table *table);
 enum route_strategy table_strategy(const struct table *table);
 size_t table_host_count(const struct table *table);
 size_t table_route_count(const struct table *table);

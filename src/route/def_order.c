@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// How definitions compare, and what they look like as a command.
+#include "base/buf.h"
+#include "route/def.h"
+
+static bool tags_eq(const struct route_def *a, const struct route_def *b)
+{
+    if (a->tag_count != b->tag_count)
+        return false;
+    for (size_t i = 0; i < a->tag_count; i++) {
+        if (!str_eq(a->tags[i], b->tags[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool weight_eq(double a, double b)
+{
+    return !(a < b) && !(a > b);
+}
+
+bool route_def_is_duplicate(const struct route_def *def, const struct route_def *other,
+                            double other_weight)
+{
+    return weight_eq(def->weight, other_weight) && str_eq(def->dst, other->dst) &&
+           str_eq(def->service, other->service) && tags_eq(def, other);
+}
+
+bool route_def_eq(const struct route_def *a, const struct route_def *b)
+{
+    return a == b ||
+           (route_def_is_duplicate(a, b, b->weight) && a->has_weight == b->has_weight &&
+            a->health == b->health && str_eq(a->host, b->host) && str_eq(a->path, b->path) &&
+            str_eq(a->opts, b->opts) && str_eq(a->instance, b->instance) &&
+            str_eq(a->source_text, b->source_text) && str_eq(a->health_note, b->health_note));
+}
+
+// Compares a1 a2 with b1 b2 as if each pair were one text.
+static int compare_pairs(struct str a1, struct str a2, struct str b1, struct str b2)
+{
+    if (str_eq(a1, b1))
+        return str_cmp(a2, b2);
+    bool is_swapped = a1.len > b1.len;
+    if (is_swapped) {
+        struct str spare1 = a1, spare2 = a2;
+        a1 = b1, a2 = b2;
+        b1 = spare1, b2 = spare2;
+    }
+    int order = str_cmp(a1, str_upto(b1, a1.len));
+    if (order == 0) {
+        struct str b1_rest = str_from(b1, a1.len);
+        order = str_cmp(str_upto(a2, b1_rest.len), b1_rest);
+        if (order == 0)
+            order = str_cmp(str_from(a2, b1_rest.len), b2);
+    }
+    return is_swapped ? -order : order;
+}
+
+// In a line these texts are followed by '"', which may sort above the other text's next byte.
+static int compare_quoted(struct str a, struct str b)
+{
+    return compare_pairs(a, STR("\""), b, STR("\""));
+}
+
+static int compare_weights(const struct route_def *a, const struct route_def *b)
+{
+    if (weight_eq(a->weight, b->weight))
+        return 0;
+    char left[32], right[32];
+    snprintf(left, sizeof left, "%.17g", a->weight);
+    snprintf(right, sizeof right, "%.17g", b->weight);
+    return str_cmp(str_of(left), str_of(right));
+}
+
+// As the text "t1,t2,t3\"".
+static int compare_tags(const struct route_def *a, const struct route_def *b)
+{
+    for (size_t i = 0;; i++) {
+        bool has_a = i + 1 < a->tag_count, has_b = i + 1 < b->tag_count;
+        int order = compare_pairs(a->tags[i], has_a ? STR(",") : STR("\""), b->tags[i],
+                                  has_b ? STR(",") : STR("\""));
+        if (order != 0 || !has_a || !has_b)
+            return order;
+    }
+}
+
+// Negative when a's line is the smaller text. Clauses begin with 'w', 't' and 'o': a line that has
+// the earlier clause is the greater one, and a line that ends is smaller than one that goes on.
+static int compare_lines(const struct route_def *a, const struct route_def *b)
+{
+    int order = str_cmp(a->service, b->service);
+    if (order == 0)
+        order = compare_pairs(a->host, a->path, b->host, b->path);
+    if (order == 0)
+        order = str_cmp(a->dst, b->dst);
+    if (order == 0)
+        order = a->has_weight - b->has_weight;
+    if (order == 0 && a->has_weight)
+        order = compare_weights(a, b);
+    if (order == 0)
+        order = (a->tag_count > 0) - (b->tag_count > 0);
+    if (order == 0 && a->tag_count > 0)
+        order = compare_tags(a, b);
+    if (order == 0)
+        order = (a->opts.len > 0) - (b->opts.len > 0);
+    if (order == 0 && a->opts.len > 0)
+        order = compare_quoted(a->opts, b->opts);
+    return order;
+}
+
+int route_def_order(const struct route_def *a, const struct route_def *b)
+{
+    int order = -compare_lines(a, b);
+    // Equal lines of several instances: those that can take traffic first, then any fixed order.
+    if (order == 0)
+        order = (int)a->health - (int)b->health;
+    if (order == 0)
+        order = str_cmp(a->instance, b->instance);
+    if (order == 0)
+        order = str_cmp(a->source_text, b->source_text);
+    return order != 0 ? order : str_cmp(a->health_note, b->health_note);
+}
+
+// Inside a Go-quoted string (strconv.Quote, but without \u: text that is UTF-8 stays as it is).
+static void print_escaped(struct str s, struct buf *out)
+{
+    static const char codes[] = "abtnvfr"; // of the bytes 7 to 13
+    while (s.len > 0) {
+        unsigned char c = (unsigned char)s.ptr[0];
+        size_t len = c < 0x80 ? 1 : str_utf8_len(s);
+        if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", c);
+        else if (c >= 7 && c <= 13)
+            buf_printf(out, "\\%c", codes[c - 7]);
+        else if (c < 0x20 || c == 0x7f || len == 0)
+            buf_printf(out, "\\x%02x", c);
+        else
+            buf_append(out, s.ptr, len);
+        s = str_from(s, len == 0 ? 1 : len);
+    }
+}
+
+void route_def_print(const struct route_def *def, double fixed_weight, struct buf *out)
+{
+    buf_append_cstr(out, "route add ");
+    buf_append_str(out, def->service);
+    buf_append_char(out, ' ');
+    buf_append_str(out, def->host);
+    buf_append_str(out, def->path);
+    buf_append_char(out, ' ');
+    buf_append_str(out, def->dst);
+    if (fixed_weight > 0)
+        buf_printf(out, " weight %.4f", fixed_weight);
+    for (size_t i = 0; i < def->tag_count; i++) {
+        buf_append_cstr(out, i == 0 ? " tags \"" : ",");
+        print_escaped(def->tags[i], out);
+    }
+    if (def->tag_count > 0)
+        buf_append_char(out, '"');
+    for (size_t i = 0; i < def->option_count; i++) {
+        buf_append_cstr(out, i == 0 ? " opts \"" : " ");
+        print_escaped(def->options[i].key, out);
+        buf_append_char(out, '=');
+        print_escaped(def->options[i].value, out);
+    }
+    if (def->option_count > 0)
+        buf_append_char(out, '"');
+}
