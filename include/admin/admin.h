@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin listener: UI, API, metrics, health and readiness on ui.addr, served on the control loop with
-// its own connections and limits, so that it answers whatever the data path is going through. Reads the
-// published table, the targets' counters, the problems and the backend; never calls the data path.
+// The admin listener: UI, API, metrics, health and readiness on ui.addr, served on the control loop
+// with its own connections and limits, so that it answers whatever the data path is going through.
+// Reads the published table, the targets' counters, the problems and the backend; never calls the
+// data path.
 #pragma once
 
 #include <stdbool.h>
@@ -18,17 +19,21 @@
 struct uv_loop_s;
 struct admin;
 
-enum ui_access { UI_ACCESS_DEFAULT, UI_ACCESS_RO, UI_ACCESS_RW }; // default: writes only from loopback
+enum ui_access {
+    UI_ACCESS_DEFAULT,
+    UI_ACCESS_RO,
+    UI_ACCESS_RW
+}; // default: writes only from loopback
 
 // Strings are borrowed and must outlive the admin.
 struct admin_config {
-    struct str addr;     // "host:port" or ":port"
-    struct str hosts;    // ui.hosts: further names it may be called by, comma-separated; "*": any
+    struct str addr;  // "host:port" or ":port"
+    struct str hosts; // ui.hosts: further names it may be called by, comma-separated; "*": any
     enum ui_access access;
-    struct str title;    // ui.title
-    struct str color;    // ui.color
-    struct str path;     // ui.path, base path without trailing '/'
-    struct str version;  // program version
+    struct str title;        // ui.title
+    struct str color;        // ui.color
+    struct str path;         // ui.path, base path without trailing '/'
+    struct str version;      // program version
     uint32_t stale_ready_ms; // data older than this makes /ready fail; 0: never
     bool is_fabio_compat;    // metrics.names.compat=fabio
 };

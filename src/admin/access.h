@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may do what on the admin listener: the Host check against DNS rebinding, and the rules for writes
-// (wire.md 48 as docs/operations.md explains it). Pure.
+// Who may do what on the admin listener: the Host check against DNS rebinding, and the rules for
+// writes (wire.md 48 as docs/operations.md explains it). Pure.
 #pragma once
 
 #include <stdbool.h>
@@ -14,9 +14,9 @@ struct access_hosts {
     struct str more;     // admin_config.hosts: comma-separated names, "*" for any
 };
 
-// Whether a request for this authority can only come from somebody who meant this machine: an IP literal,
-// localhost, the machine's own names, a name Consul gives (*.consul), or a configured one. A page of a
-// foreign site whose name was pointed at us fails here.
+// Whether a request for this authority can only come from somebody who meant this machine: an IP
+// literal, localhost, the machine's own names, a name Consul gives (*.consul), or a configured one.
+// A page of a foreign site whose name was pointed at us fails here.
 bool access_host_is_ours(const struct access_hosts *hosts, struct str authority);
 
 enum access_verdict {
@@ -31,6 +31,6 @@ enum access_verdict access_check_manual(enum ui_access access, const struct http
                                         bool is_peer_loopback);
 
 struct buf;
-// fabio's (Go's) notion of a clean path: no empty, "." or ".." segment, a trailing slash kept. True when
-// `path` is clean already; else the clean one is appended to out.
+// fabio's (Go's) notion of a clean path: no empty, "." or ".." segment, a trailing slash kept. True
+// when `path` is clean already; else the clean one is appended to out.
 bool access_path_is_clean(struct str path, struct buf *out);

@@ -101,7 +101,8 @@ struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *con
         live_new(&admin->api.config, &admin->api.sources, api_write_totals, &admin->api);
     if (!admin->api.sampler || !admin->api.live)
         goto nomem;
-    struct server_ops ops = {.on_request = on_request, .on_stream_end = on_stream_end, .ctx = admin};
+    struct server_ops ops = {
+        .on_request = on_request, .on_stream_end = on_stream_end, .ctx = admin};
     admin->server = server_start(loop, config->addr, &ops, err);
     if (!admin->server) {
         err_wrap(err, "ui.addr");

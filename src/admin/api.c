@@ -205,15 +205,9 @@ static const struct endpoint_row PROBES[] = {
 
 // Below the base path.
 static const struct endpoint_row ENDPOINTS[] = {
-    {"/routes", get_page},
-    {"/api/routes", get_routes},
-    {"/api/problems", get_problems},
-    {"/api/version", get_version},
-    {"/api/consul", get_consul},
-    {"/api/config", get_config},
-    {"/api/stats", get_stats},
-    {"/api/events", get_events},
-    {"/favicon.ico", get_favicon},
+    {"/routes", get_page},         {"/api/routes", get_routes}, {"/api/problems", get_problems},
+    {"/api/version", get_version}, {"/api/consul", get_consul}, {"/api/config", get_config},
+    {"/api/stats", get_stats},     {"/api/events", get_events}, {"/favicon.ico", get_favicon},
 };
 
 static const struct endpoint_row *find(const struct endpoint_row *rows, size_t count,

@@ -10,8 +10,8 @@
 
 // A row is known by the hash of its fixed text: a row of which anything changes is another row.
 struct live_row {
-    uint64_t hash; // key in by_hash
-    uint64_t id;   // what the browser calls it; never used twice
+    uint64_t hash;               // key in by_hash
+    uint64_t id;                 // what the browser calls it; never used twice
     const struct target *target; // valid while the table it is from is the current one
     uint64_t sent_tick;          // sampler_changed_at of the figures sent last
     uint64_t pass;
@@ -177,8 +177,8 @@ static void drop_gone(struct live *live, struct live_row **old, size_t old_count
     }
 }
 
-// Brings the rows in line with the current table. Appends what changed. False when memory is short: then
-// nothing is known any more, and everybody is sent everything later.
+// Brings the rows in line with the current table. Appends what changed. False when memory is short:
+// then nothing is known any more, and everybody is sent everything later.
 static bool refresh(struct live *live, struct buf *removed, struct buf *added)
 {
     const struct table *table = feed_table(live->sources->feed);
@@ -193,8 +193,8 @@ static bool refresh(struct live *live, struct buf *removed, struct buf *added)
     live->pass++;
     live->cursor = 0;
     size_t wanted = table ? MIN(table_target_count(table), (size_t)LIVE_ROWS_MAX) : 0;
-    bool is_ok = reserve_rows(live, MAX(wanted, (size_t)1)) &&
-                 (!table || collect_rows(live, table, added));
+    bool is_ok =
+        reserve_rows(live, MAX(wanted, (size_t)1)) && (!table || collect_rows(live, table, added));
     if (is_ok)
         drop_gone(live, old, old_count, removed);
     mem_free(old);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The event streams of the UI. Keeps, only while somebody looks, the list of rows as the viewers know
-// it, and sends what is different: rows that came and went with a new table, figures that changed in
-// the last second. All viewers get the same text; one that cannot take it in time is sent everything anew
-// once it can. Control thread.
+// The event streams of the UI. Keeps, only while somebody looks, the list of rows as the viewers
+// know it, and sends what is different: rows that came and went with a new table, figures that
+// changed in the last second. All viewers get the same text; one that cannot take it in time is
+// sent everything anew once it can. Control thread.
 //
 // Events: "hello" (program and page settings, once), "table" (everything: rows, their figures),
 // "rows" (changes: removed ids, added rows), "tick" (totals, changed figures; once a second).
@@ -15,7 +15,7 @@
 #include "admin/server.h"
 
 enum {
-    LIVE_ROWS_MAX = 20000,  // rows shown to a browser; the API has them all
+    LIVE_ROWS_MAX = 20000,   // rows shown to a browser; the API has them all
     LIVE_FIGURES_MAX = 2000, // changed rows in one tick; the others follow in the next
     LIVE_LOOK_MS = 100,      // how soon a new table is noticed
 };

@@ -34,8 +34,7 @@ static void put(struct api *api, struct server_conn *conn, struct str sub_path, 
     const cJSON *version = cJSON_GetObjectItemCaseSensitive(json, "version");
     if (cJSON_IsString(value) && cJSON_IsString(version))
         backend->ops->manual_put(backend->self, sub_path, str_of(value->valuestring),
-                                 str_of(version->valuestring), on_answer,
-                                 server_conn_ref(conn));
+                                 str_of(version->valuestring), on_answer, server_conn_ref(conn));
     else
         server_reply_text(conn, 400, "want {\"value\": \"...\", \"version\": \"...\"}\n");
     cJSON_Delete(json);
@@ -58,8 +57,7 @@ bool manual_handle(struct api *api, struct server_conn *conn, const struct serve
     const struct http_head *head = request->head;
     bool is_list = str_eq(path, STR("/api/paths"));
     struct str below = str_from(path, MANUAL_PATH.len);
-    bool is_manual =
-        str_starts_with(path, MANUAL_PATH) && (below.len == 0 || below.ptr[0] == '/');
+    bool is_manual = str_starts_with(path, MANUAL_PATH) && (below.len == 0 || below.ptr[0] == '/');
     if ((!is_list && !is_manual) || !backend || !backend->ops->manual_get)
         return false;
 
@@ -70,9 +68,8 @@ bool manual_handle(struct api *api, struct server_conn *conn, const struct serve
         return true;
     }
     // fabio takes the raw rest of the request target, query and all.
-    struct str sub_path = head->has_query
-                              ? str_make(below.ptr, below.len + 1 + head->query.len)
-                              : below;
+    struct str sub_path =
+        head->has_query ? str_make(below.ptr, below.len + 1 + head->query.len) : below;
     bool is_get = head->method == HTTP_METHOD_GET;
     if (is_list && is_get)
         backend->ops->manual_paths(backend->self, on_answer, server_conn_ref(conn));

@@ -106,8 +106,7 @@ static void write_proxy(struct buf *out, const struct admin_sources *sources)
     for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
         prom_family(out, refusals[i].name, "counter", refusals[i].help);
         for (unsigned r = HTTP_ACCEPTED + 1; r < HTTP_REFUSAL_COUNT; r++)
-            labelled_u64(out, refusals[i].name, "reason",
-                         http_refusal_label((enum http_refusal)r),
+            labelled_u64(out, refusals[i].name, "reason", http_refusal_label((enum http_refusal)r),
                          sources->read_refusals(sources->ctx, r, refusals[i].is_response));
     }
 }
@@ -188,9 +187,9 @@ static void write_services(struct buf *out, const struct sampler *sampler)
             continue;
         const struct service_sums *service = CONTAINER_OF(node, struct service_sums, link);
         struct prom_label label = {"service", service->name};
-        prom_histogram(out, "tagway_request_duration_seconds", &label, 1,
-                       &service->totals.latency, (double)service->totals.latency_us_sum / 1e6,
-                       DURATION_BOUNDS, ARRAY_LEN(DURATION_BOUNDS));
+        prom_histogram(out, "tagway_request_duration_seconds", &label, 1, &service->totals.latency,
+                       (double)service->totals.latency_us_sum / 1e6, DURATION_BOUNDS,
+                       ARRAY_LEN(DURATION_BOUNDS));
     }
     gauge_u64(out, "tagway_metrics_omitted_services",
               "Services without series of their own, for there are too many.",
@@ -199,8 +198,8 @@ static void write_services(struct buf *out, const struct sampler *sampler)
 
 // ---- targets
 
-// The targets that get series, those with equal labels (they differ in TLS options only) side by side.
-// Silent targets get none: 100,000 of them would be a million series of zeros.
+// The targets that get series, those with equal labels (they differ in TLS options only) side by
+// side. Silent targets get none: 100,000 of them would be a million series of zeros.
 struct target_list {
     const struct target **at;
     size_t count;
@@ -210,7 +209,8 @@ struct target_list {
 
 static int compare_keys(const void *a, const void *b)
 {
-    return str_cmp((*(const struct target *const *)a)->key, (*(const struct target *const *)b)->key);
+    return str_cmp((*(const struct target *const *)a)->key,
+                   (*(const struct target *const *)b)->key);
 }
 
 static int target_list_init(struct target_list *list, struct targets *targets)
@@ -222,7 +222,7 @@ static int target_list_init(struct target_list *list, struct targets *targets)
         return ERR_NOMEM;
     struct target *target = NULL;
     while ((target = targets_next(targets, target))) {
-        if (!sampler_figures(target))
+        if (!target->sample)
             continue;
         if (list->count < max)
             list->at[list->count++] = target;
@@ -235,8 +235,8 @@ static int target_list_init(struct target_list *list, struct targets *targets)
 
 static bool have_equal_labels(const struct target *a, const struct target *b)
 {
-    return str_eq(a->service, b->service) && str_eq(a->host, b->host) &&
-           str_eq(a->path, b->path) && str_eq(a->dst, b->dst);
+    return str_eq(a->service, b->service) && str_eq(a->host, b->host) && str_eq(a->path, b->path) &&
+           str_eq(a->dst, b->dst);
 }
 
 static uint64_t counter_at(const struct target *target, unsigned worker_count, size_t offset)
@@ -252,10 +252,10 @@ static uint64_t counter_at(const struct target *target, unsigned worker_count, s
     return sum;
 }
 
-#define X(name, help)                                                                              \
-    static uint64_t read_##name(const struct target *target, unsigned worker_count)                \
-    {                                                                                              \
-        return counter_at(target, worker_count, offsetof(struct target_counters, name));           \
+#define X(name, help)                                                                    \
+    static uint64_t read_##name(const struct target *target, unsigned worker_count)      \
+    {                                                                                    \
+        return counter_at(target, worker_count, offsetof(struct target_counters, name)); \
     }
 TARGET_COUNTERS(X)
 X(in_flight, "")
@@ -264,7 +264,8 @@ X(in_flight, "")
 static uint64_t read_ejected(const struct target *target, unsigned worker_count)
 {
     (void)worker_count;
-    return sampler_figures(target)->ejected_by > 0;
+    const struct target_figures *figures = sampler_figures(target);
+    return figures && figures->ejected_by > 0;
 }
 
 typedef uint64_t (*target_value_fn)(const struct target *target, unsigned worker_count);
@@ -310,8 +311,8 @@ static void write_targets(struct buf *out, struct targets *targets)
          "Connections to the target that failed.", read_connect_failures, 1},
         {"tagway_target_failures_total", "counter",
          "Requests that failed at the target: no, broken or late response.", read_failures, 1},
-        {"tagway_target_retries_total", "counter",
-         "Requests taken from the target to another try.", read_retries, 1},
+        {"tagway_target_retries_total", "counter", "Requests taken from the target to another try.",
+         read_retries, 1},
         {"tagway_target_ejections_total", "counter",
          "Times the target was taken out for consecutive failures.", read_ejections, 1},
         {"tagway_target_received_bytes_total", "counter", "Body bytes received from the target.",

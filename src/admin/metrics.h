@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The text of /metrics. Labels come only from routes (service, host, path, target), from fixed sets
-// (code class, reason, state) and never from requests; a target's series end with the target, a service's
-// sums never fall (sampler.h). Control thread.
+// (code class, reason, state) and never from requests; a target's series end with the target, a
+// service's sums never fall (sampler.h). Control thread.
 #pragma once
 
 #include "admin/admin.h"
 #include "admin/sampler.h"
 
 enum {
-    METRICS_TARGETS_MAX = 10000,  // targets with series of their own; further ones are counted as omitted
+    METRICS_TARGETS_MAX =
+        10000, // targets with series of their own; further ones are counted as omitted
     METRICS_SERVICES_MAX = 10000, // likewise
 };
 

@@ -113,8 +113,8 @@ void rows_write_figures(struct buf *out, uint64_t id, const struct target *targe
     const struct target_figures *figures = figures_of(target);
     const double rounded[] = {figures->request_rate, figures->error_rate, ms(figures->p50_us),
                               ms(figures->p99_us)};
-    const uint64_t whole[] = {figures->requests,   figures->errors,   figures->failures,
-                              figures->in_flight,  figures->ejected_by, figures->bytes_in,
+    const uint64_t whole[] = {figures->requests,  figures->errors,     figures->failures,
+                              figures->in_flight, figures->ejected_by, figures->bytes_in,
                               figures->bytes_out};
     buf_append_char(out, '[');
     buf_append_u64(out, id);

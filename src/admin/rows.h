@@ -8,8 +8,8 @@
 #include "discover/problems.h"
 #include "route/table.h"
 
-// The array of /api/routes: hosts ascending, paths descending, targets in their order; `null` when there
-// are none, as fabio. has_down adds the targets that get no traffic for their health.
+// The array of /api/routes: hosts ascending, paths descending, targets in their order; `null` when
+// there are none, as fabio. has_down adds the targets that get no traffic for their health.
 void rows_write_routes(struct buf *out, const struct table *table, bool has_down);
 
 // The members of one row that change only with the table (no braces): fabio's fields, then ours.

@@ -138,15 +138,15 @@ static void read_gains(struct sampler *sampler, struct sample *sample,
     struct target_totals *service = &sample->service->totals;
     bool has_changed = false;
     uint64_t now;
-#define X(name, help)                                                                              \
-    now = 0;                                                                                       \
-    for (size_t k = 0; k < count; k++)                                                             \
-        now += counter_get(&blocks[k]->name);                                                      \
-    if (now != sample->name) {                                                                     \
-        has_changed = true;                                                                        \
-        service->name += now - sample->name;                                                       \
-        sampler->sums.name += now - sample->name;                                                  \
-        sample->name = now;                                                                        \
+#define X(name, help)                             \
+    now = 0;                                      \
+    for (size_t k = 0; k < count; k++)            \
+        now += counter_get(&blocks[k]->name);     \
+    if (now != sample->name) {                    \
+        has_changed = true;                       \
+        service->name += now - sample->name;      \
+        sampler->sums.name += now - sample->name; \
+        sample->name = now;                       \
     }
     TARGET_COUNTERS(X)
 #undef X

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the targets' counters once a second and makes of them what people look at: rates, recent
-// quantiles, and sums per service that never fall. A sum per service must outlive its targets, else each
-// deployment would look to Prometheus like a counter reset; therefore what a target has gained since the
-// last reading is added to its service, and a vanished target takes nothing away.
-// Control thread only. The numbers of one target lie in target->sample, one allocation that the registry
+// quantiles, and sums per service that never fall. A sum per service must outlive its targets, else
+// each deployment would look to Prometheus like a counter reset; therefore what a target has gained
+// since the last reading is added to its service, and a vanished target takes nothing away. Control
+// thread only. The numbers of one target lie in target->sample, one allocation that the registry
 // frees with the target. Must be freed before the targets.
 #pragma once
 
@@ -16,8 +16,8 @@
 
 enum {
     SAMPLER_PERIOD_MS = 1000,
-    SAMPLER_RATE_TICKS = 5,        // rates are means of the last 5 s
-    SAMPLER_GRACE_MS = 300 * 1000, // a service's sums outlive its last target with traffic by this
+    SAMPLER_RATE_TICKS = 5,       // rates are means of the last 5 s
+    SAMPLER_GRACE_MS = 60 * 1000, // a service's sums outlive its last target with traffic by this
 };
 
 // What is shown of a target. All fields 8 bytes: compared as memory.

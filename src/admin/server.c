@@ -2,11 +2,13 @@
 // The way of one request:
 //   1. on_connection   accepts; at the limit the longest idle connection gives way.
 //   2. on_read         appends to conn->in, then conn_step.
-//   3. conn_step       parses the head, waits for the body, hands both to ops.on_request (CONN_BUSY).
+//   3. conn_step       parses the head, waits for the body, hands both to ops.on_request
+//   (CONN_BUSY).
 //   4. server_reply*   composes the head and writes (CONN_WRITING).
 //   5. on_written      back to CONN_READING and conn_step for a pipelined request, or conn_linger.
-// Faults: a refused request is answered and the connection lingers (what the client still sends is read
-// and dropped, lest a reset overtakes the answer); a deadline, an error or shortage closes at once.
+// Faults: a refused request is answered and the connection lingers (what the client still sends is
+// read and dropped, lest a reset overtakes the answer); a deadline, an error or shortage closes at
+// once.
 #include "admin/server.h"
 
 #include <stdio.h>
@@ -59,10 +61,10 @@ struct server_conn {
     bool is_peer_loopback;
 
     // Request.
-    struct buf in;          // received bytes
-    size_t head_len;        // 0: head not parsed yet
-    size_t request_len;     // head and body, once complete
-    size_t body_len;        // of a chunked body: bytes behind the head that are filtered already
+    struct buf in;      // received bytes
+    size_t head_len;    // 0: head not parsed yet
+    size_t request_len; // head and body, once complete
+    size_t body_len;    // of a chunked body: bytes behind the head that are filtered already
     struct chunk_filter chunks;
     bool has_sent_continue;
     bool is_head;
@@ -282,7 +284,8 @@ static void conn_step(struct server_conn *conn)
 
     if (conn->state != CONN_READING || conn->in.len == 0)
         return;
-    // The head is parsed anew for each piece of the body: its spans point into a buffer that may move.
+    // The head is parsed anew for each piece of the body: its spans point into a buffer that may
+    // move.
     int result = http_parse_request(head, conn->in.ptr, conn->in.len, &limits);
     if (result == ERR_AGAIN)
         return;
@@ -423,9 +426,9 @@ void server_reply(struct server_conn *conn, int status, struct str content_type,
         return;
     }
     int failure = buf_status(body);
-    bool is_short = failure == ERR_NOMEM ||
-                    body->len > SERVER_ANSWERS_MAX - MIN(conn->server->out_bytes,
-                                                         (size_t)SERVER_ANSWERS_MAX);
+    bool is_short =
+        failure == ERR_NOMEM ||
+        body->len > SERVER_ANSWERS_MAX - MIN(conn->server->out_bytes, (size_t)SERVER_ANSWERS_MAX);
     if (failure != 0 || is_short) {
         buf_fini(body);
         server_reply_text(conn, is_short ? 503 : 500,
@@ -583,8 +586,8 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now_ms = clock_now_ms();
     LIST_FOREACH_SAFE (node, &server->conns) {
         struct server_conn *conn = CONTAINER_OF(node, struct server_conn, link);
-        bool may_wait = conn->state == CONN_BUSY ||
-                        (conn->state == CONN_STREAM && !conn->is_write_pending);
+        bool may_wait =
+            conn->state == CONN_BUSY || (conn->state == CONN_STREAM && !conn->is_write_pending);
         if (!may_wait && now_ms >= conn->deadline_ms)
             conn_close(conn);
     }
@@ -611,7 +614,8 @@ void server_close(struct server *server, void (*on_closed)(void *ctx), void *ctx
 }
 
 // The address to bind: an IP literal, a name (looked up once, here), or nothing for all addresses.
-static int resolve_addr(struct str addr, struct sockaddr_storage *out, bool *is_any, struct err *err)
+static int resolve_addr(struct str addr, struct sockaddr_storage *out, bool *is_any,
+                        struct err *err)
 {
     struct str host, port_text;
     uint64_t port = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin listener's HTTP/1.1 server: reads requests, hands them to one function, writes whole answers
-// or event streams. Everything is bounded: connections, request sizes, time, bytes of answers in memory.
-// Runs on the control loop; not the data path's server, so that neither can starve the other.
+// The admin listener's HTTP/1.1 server: reads requests, hands them to one function, writes whole
+// answers or event streams. Everything is bounded: connections, request sizes, time, bytes of
+// answers in memory. Runs on the control loop; not the data path's server, so that neither can
+// starve the other.
 #pragma once
 
 #include <stdbool.h>
@@ -33,7 +34,8 @@ struct server_request {
 };
 
 struct server_ops {
-    // Must lead to exactly one server_reply* or server_stream_begin, now or (holding a reference) later.
+    // Must lead to exactly one server_reply* or server_stream_begin, now or (holding a reference)
+    // later.
     void (*on_request)(void *ctx, struct server_conn *conn, const struct server_request *request);
     // A stream's connection is gone.
     void (*on_stream_end)(void *ctx, struct server_conn *conn);
@@ -44,16 +46,16 @@ struct server_ops {
 MUST_CHECK struct server *server_start(struct uv_loop_s *loop, struct str addr,
                                        const struct server_ops *ops, struct err *err);
 uint16_t server_port(const struct server *server);
-// Ends all connections at once, frees itself, then calls on_closed. Connections that are still referred to
-// take replies, which go nowhere.
+// Ends all connections at once, frees itself, then calls on_closed. Connections that are still
+// referred to take replies, which go nowhere.
 void server_close(struct server *server, void (*on_closed)(void *ctx), void *ctx);
 
 // For an answer that comes later: keeps conn valid (not open) until unref.
 struct server_conn *server_conn_ref(struct server_conn *conn);
 void server_conn_unref(struct server_conn *conn);
 
-// Answers. `extra` is field lines "Name: value\r\n" or empty. The bytes of *body are taken over; a body
-// that failed (buf_status) becomes a 500 or, when memory is short, a 503.
+// Answers. `extra` is field lines "Name: value\r\n" or empty. The bytes of *body are taken over; a
+// body that failed (buf_status) becomes a 500 or, when memory is short, a 503.
 void server_reply(struct server_conn *conn, int status, struct str content_type, struct str extra,
                   struct buf *body);
 // Text that lives for ever: literals and assets.
@@ -62,8 +64,8 @@ void server_reply_static(struct server_conn *conn, int status, struct str conten
 // text/plain.
 void server_reply_text(struct server_conn *conn, int status, const char *text);
 
-// Turns the connection into an event stream (text/event-stream) that goes on until either side closes.
-// The request's spans are invalid afterwards. False: too many streams; answered 503.
+// Turns the connection into an event stream (text/event-stream) that goes on until either side
+// closes. The request's spans are invalid afterwards. False: too many streams; answered 503.
 MUST_CHECK bool server_stream_begin(struct server_conn *conn);
 // Whether the last piece has been written, so that a further one may be sent.
 bool server_stream_is_ready(const struct server_conn *conn);

@@ -13,7 +13,8 @@ void api_tick(struct api *api, uint64_t now_ms)
     struct api_sums now = {
         .at_ms = now_ms,
         .requests = workers.requests,
-        // What a client sees as a server error: 5xx of targets, 502 and 504 of ours, 503 without target.
+        // What a client sees as a server error: 5xx of targets, 502 and 504 of ours, 503 without
+        // target.
         .errors = targets->responses_5xx + workers.no_target,
         .no_route = workers.no_route,
     };

@@ -73,8 +73,9 @@ function drawCard(key, value, sub, className, title) {
   setTitle(card.root, title || "");
 }
 
+const plural = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
+
 function drawTotals(t) {
-  const plural = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
   drawCard("requests", rate(t.req_s), `${short(t.requests)} in all`);
   drawCard("errors", rate(t.err_s), `${rate(t.no_route_s)}/s without route`, t.err_s > 0 ? "bad" : "",
     `${count(t.errors)} answers 5xx, ${count(t.no_route)} requests without a route, `
@@ -106,7 +107,8 @@ function drawTotals(t) {
 
 function drawShown() {
   const hidden = store.rows.size - store.shownTargets;
-  let text = `${count(store.shown.length)} routes, ${count(store.shownTargets)} targets`;
+  let text = `${plural(store.shown.length, "route", "routes")}, `
+    + plural(store.shownTargets, "target", "targets");
   if (hidden > 0) text += ` of ${count(store.rows.size)}`;
   if (state.isCut) text += " (the table has more: see api/routes)";
   setText(byId("shown"), text);

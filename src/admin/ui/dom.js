@@ -91,6 +91,7 @@ export const SPARK_POINTS = 60;
 export function spark(width, height) {
   const root = svg("svg", {
     class: "spark", viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true",
+    preserveAspectRatio: "none",
   });
   const area = svg("path", { class: "area" });
   const line = svg("path", { class: "line" });
@@ -101,30 +102,34 @@ export function spark(width, height) {
 
 export function drawSpark(root, history) {
   const { area, line, width, height } = root.parts;
-  let d = "";
+  const known = history ? Math.min(history.length, SPARK_POINTS) : 0;
   let top = 0;
   if (history) for (const value of history.values) top = Math.max(top, value);
-  if (top > 0) {
+  let d = "";
+  let left = width;
+  if (top > 0 && known > 1) {
     const step = width / (SPARK_POINTS - 1);
-    for (let i = 0; i < SPARK_POINTS; i += 1) {
-      const value = history.values[(history.next + i) % SPARK_POINTS];
+    left = width - (known - 1) * step;
+    for (let i = 0; i < known; i += 1) {
+      const value = history.values[(history.length - known + i) % SPARK_POINTS];
       const y = height - 1 - (value / top) * (height - 2.5);
-      d += `${i === 0 ? "M" : "L"}${(i * step).toFixed(1)} ${y.toFixed(1)}`;
+      d += `${i === 0 ? "M" : "L"}${(left + i * step).toFixed(1)} ${y.toFixed(1)}`;
     }
   }
   if (line.getAttribute("d") === d) return;
   line.setAttribute("d", d);
-  area.setAttribute("d", d ? `${d}L${width} ${height}L0 ${height}Z` : "");
+  area.setAttribute("d", d ? `${d}L${width} ${height}L${left.toFixed(1)} ${height}Z` : "");
 }
 
+// The last SPARK_POINTS values, one a second.
 export class History {
   constructor() {
     this.values = new Float32Array(SPARK_POINTS);
-    this.next = 0;
+    this.length = 0; // values ever pushed
   }
 
   push(value) {
-    this.values[this.next] = value;
-    this.next = (this.next + 1) % SPARK_POINTS;
+    this.values[this.length % SPARK_POINTS] = value;
+    this.length += 1;
   }
 }

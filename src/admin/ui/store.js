@@ -32,6 +32,11 @@ const SORTS = {
   weight: (a, b) => b.rows.length - a.rows.length,
 };
 
+// The same within a route.
+const FIGURE_OF_SORT = {
+  rate: F.RATE, errors: F.ERROR_RATE, p50: F.P50, p99: F.P99, requests: F.REQUESTS, inflight: F.IN_FLIGHT,
+};
+
 export const isUp = (row) => row.health === "up" || row.health === "passing";
 
 export class Store {
@@ -99,7 +104,10 @@ export class Store {
       targets += 1;
     }
     for (const route of routes.values()) {
-      route.rows.sort((a, b) => isUp(b) - isUp(a) || compareText(a.service, b.service) || a.id - b.id);
+      const figure = FIGURE_OF_SORT[this.sort];
+      route.rows.sort((a, b) => isUp(b) - isUp(a)
+        || (figure ? b.figures[figure] - a.figures[figure] : 0)
+        || compareText(a.service, b.service) || a.id - b.id);
       summarise(route);
     }
     const compare = SORTS[this.sort] || SORTS.source;

@@ -44,7 +44,7 @@ function newRouteRow(route) {
   source.append(el("span", "host", route.host || "any host"), el("span", "path", route.path));
   if (!route.host) source.firstChild.classList.add("any");
   setTitle(source, route.host + route.path);
-  row.warning = el("span", "warn", "⚠ source has a scheme");
+  row.warning = el("span", "warn", "⚠ scheme");
   row.warning.title = "The source begins with http: or https:. It is matched as a host name and will "
     + "not match a request; write urlprefix-host/path.";
   row.warning.hidden = true;
