@@ -16,8 +16,9 @@ struct str {
     size_t len;      // bytes
 };
 
-// A str of a string literal, also usable in static initialisers.
-#define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
+// A str of a string literal; STR_INIT is the same for static initialisers.
+#define STR(literal) ((struct str)STR_INIT(literal))
+#define STR_INIT(literal) {(literal), sizeof(literal) - 1}
 #define STR_NULL ((struct str){NULL, 0})
 // For printf: printf("%.*s", STR_FMT(s)).
 #define STR_FMT(s) (int)(s).len, (s).ptr ? (s).ptr : ""

@@ -51,7 +51,8 @@ unsigned targets_worker_count(const struct targets *targets);
 struct routes_binding targets_binding(struct targets *targets);
 
 struct table_cell *targets_cell(struct targets *targets);
-// Makes the table current; old versions and retired targets are freed by targets_collect.
+// Makes the table current (NULL: none any more); old versions and retired targets are freed by
+// targets_collect.
 void targets_publish(struct targets *targets, struct table *table);
 // Frees old tables, retired targets and endpoints that nobody can read any more. Called from a
 // timer on the control loop and after publishing; cheap when there is nothing to do.

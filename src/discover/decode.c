@@ -6,9 +6,9 @@
 #include "discover/json.h"
 #include "discover/json_split.h"
 
-static const struct str MAINTENANCE_NODE = STR("_node_maintenance");
-static const struct str MAINTENANCE_SERVICE = STR("_service_maintenance:");
-static const struct str SERF_HEALTH = STR("serfHealth");
+static const struct str MAINTENANCE_NODE = STR_INIT("_node_maintenance");
+static const struct str MAINTENANCE_SERVICE = STR_INIT("_service_maintenance:");
+static const struct str SERF_HEALTH = STR_INIT("serfHealth");
 
 static uint64_t hash_str(struct str s, uint64_t seed)
 {
@@ -35,7 +35,7 @@ struct health_decoder {
 static int note_check(struct health_answer *answer, struct instance *instance,
                       enum route_health health, struct str id, struct str status)
 {
-    static const struct str PREFIX = STR("check ");
+    static const struct str PREFIX = STR_INIT("check ");
     size_t len = PREFIX.len + id.len + 1 + status.len;
     char *note = arena_alloc(&answer->arena, len + 1);
     if (!note)

@@ -4,7 +4,7 @@
 // than
 //    coalesce_ms apart wait for their burst to end, the first of them no longer than
 //    coalesce_max_ms.
-// 3. publish: routes_build, targets_publish, targets_collect, change log, on_published.
+// 3. publish: routes_build, targets_publish, change log, on_published.
 // Shortage: a delivery that finds no memory is refused to the backend, which keeps it; a build that
 // finds none is tried again after a second. The published table stays in both cases.
 #include "discover/feed.h"
@@ -19,7 +19,6 @@
 
 enum {
     RETRY_MS = 1000,
-    COLLECT_MS = 1000, // how long freed targets and tables may linger when nothing changes
     LOG_TEXT_MAX = 64 * 1024 * 1024,
 };
 
@@ -45,8 +44,6 @@ struct feed {
     struct route_log log;
 
     uv_timer_t publish_timer;
-    uv_timer_t collect_timer;
-    unsigned open_handles;
     uint64_t first_change_ms; // of those not published yet; 0: none
     uint64_t last_change_ms;
     bool is_synced;
@@ -61,12 +58,6 @@ static void feed_publish(struct feed *feed);
 static void on_publish_timer(uv_timer_t *timer)
 {
     feed_publish(timer->data);
-}
-
-static void on_collect_timer(uv_timer_t *timer)
-{
-    struct feed *feed = timer->data;
-    targets_collect(feed->targets);
 }
 
 struct feed *feed_new(struct uv_loop_s *loop, const struct feed_config *config,
@@ -91,11 +82,7 @@ struct feed *feed_new(struct uv_loop_s *loop, const struct feed_config *config,
     route_log_init(&feed->log);
 
     uv_timer_init(loop, &feed->publish_timer);
-    uv_timer_init(loop, &feed->collect_timer);
     feed->publish_timer.data = feed;
-    feed->collect_timer.data = feed;
-    feed->open_handles = 2;
-    uv_timer_start(&feed->collect_timer, on_collect_timer, COLLECT_MS, COLLECT_MS);
     return feed;
 }
 
@@ -107,11 +94,9 @@ static void service_free(struct feed_service *service)
     mem_free(service);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
     struct feed *feed = handle->data;
-    if (--feed->open_handles > 0)
-        return;
     void (*on_closed)(void *ctx) = feed->on_closed;
     void *ctx = feed->closed_ctx;
     mem_free(feed);
@@ -134,8 +119,7 @@ void feed_close(struct feed *feed, void (*on_closed)(void *ctx), void *ctx)
     route_log_fini(&feed->log);
     mem_free(feed->manual);
     mem_free(feed->noroute_html);
-    uv_close((uv_handle_t *)&feed->publish_timer, on_handle_closed);
-    uv_close((uv_handle_t *)&feed->collect_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&feed->publish_timer, on_timer_closed);
 }
 
 // A change has come in, or the first table is due.
@@ -211,9 +195,13 @@ static void feed_publish(struct feed *feed)
     if (!table)
         return;
 
-    feed->table = table;
     targets_publish(feed->targets, table);
-    targets_collect(feed->targets);
+    if (atomic_load(&targets_cell(feed->targets)->current) != table) {
+        log_error("cannot publish the routing table: %s; the one before stays",
+                  err_text(ERR_NOMEM));
+        return;
+    }
+    feed->table = table;
     feed->totals.tables_published++;
     feed->totals.published_at_us = clock_wall_us();
     log_change(feed);
