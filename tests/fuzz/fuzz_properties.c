@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything an operator writes that has a grammar: properties files, key-value lists, durations,
+// numbers and addresses. They must neither crash nor ask for more than their bounds.
+#include <stdlib.h>
+
+#include "app/address.h"
+#include "app/properties.h"
+#include "app/value.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void parse_value(struct arena *arena, struct str text)
+{
+    struct err err;
+    struct value_entries entries;
+    struct ip_net net;
+    struct str host;
+    uint16_t port;
+    int64_t number;
+    uint32_t ms;
+    double real;
+    bool is_set;
+    if (value_to_entries(arena, text, &entries, &err) == 0) {
+        for (size_t i = 0; i < entries.count; i++)
+            BUG_ON(entries.items[i].count == 0);
+    }
+    if (value_to_duration_ms(text, &ms))
+        BUG_ON(!value_to_duration_ns(text, &number));
+    if (address_parse_net(text, &net))
+        BUG_ON(net.bits > 128);
+    if (address_split(text, &host, &port, &err) == 0)
+        BUG_ON(host.len > text.len);
+    BUG_ON(value_to_int(text, &number) && text.len == 0);
+    BUG_ON(value_to_bool(text, &is_set) && text.len > 5);
+    BUG_ON(value_to_double(text, &real) && text.len == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const ENVIRONMENT[] = {"HOME=${a}", "X=y", NULL};
+    struct arena arena;
+    arena_init(&arena);
+    struct str text = str_make((const char *)data, size);
+    struct properties properties;
+    struct err err;
+    parse_value(&arena, text);
+    if (properties_parse(&arena, text, (char *const *)ENVIRONMENT, &properties, &err) == 0) {
+        for (size_t i = 0; i < properties.count; i++) {
+            const struct property *property = &properties.items[i];
+            BUG_ON(property->key.len == 0);
+            BUG_ON(properties_find(&properties, property->key) != property); // no key twice
+            parse_value(&arena, property->value);
+        }
+    }
+    arena_fini(&arena);
+    return 0;
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options_fixture.h"
+
+#include <arpa/inet.h>
+
+#include "app/address.h"
+#include "base/mem.h"
+
+static void parses_listeners(void **state)
+{
+    (void)state;
+    struct sockaddr_storage address;
+    const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)&address;
+    const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)&address;
+    struct err err = {0};
+
+    assert_int_equal(address_parse(STR(":9999"), &address, &err), 0);
+    assert_int_equal(address.ss_family, AF_INET6);
+    assert_int_equal(ntohs(ipv6->sin6_port), 9999);
+    assert_memory_equal(&ipv6->sin6_addr, &in6addr_any, 16);
+
+    assert_int_equal(address_parse(STR("127.0.0.1:0"), &address, &err), 0);
+    assert_int_equal(address.ss_family, AF_INET);
+    assert_int_equal(ipv4->sin_port, 0);
+    assert_int_equal(ntohl(ipv4->sin_addr.s_addr), INADDR_LOOPBACK);
+
+    assert_int_equal(address_parse(STR("[::1]:65535"), &address, &err), 0);
+    assert_memory_equal(&ipv6->sin6_addr, &in6addr_loopback, 16);
+    assert_int_equal(ntohs(ipv6->sin6_port), 65535);
+
+    assert_int_equal(address_parse(STR("localhost:80"), &address, &err), 0);
+    assert_int_equal(ntohs(address.ss_family == AF_INET ? ipv4->sin_port : ipv6->sin6_port), 80);
+}
+
+static void refuses_listeners(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *reason;
+    } CASES[] = {
+        {"", "need host:port"},
+        {"9999", "need host:port"},
+        {":", "port must be a number"},
+        {":http", "port must be a number"},
+        {":65536", "port must be a number"},
+        {"::1:80", "an IPv6 address needs brackets"},
+        {"[]:80", "unbalanced brackets"},
+        {"[::1:80", "unbalanced brackets"},
+        {"no.such.name.invalid:80", "no.such.name.invalid"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct sockaddr_storage address;
+        struct err err = {0};
+        assert_int_equal(address_parse(str_of(CASES[i].text), &address, &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, CASES[i].reason));
+    }
+    char name[300];
+    memset(name, 'x', sizeof name);
+    memcpy(name + sizeof name - 3, ":80", 3);
+    struct sockaddr_storage address;
+    struct err err = {0};
+    assert_int_equal(address_parse(str_make(name, sizeof name), &address, &err), ERR_INVALID);
+}
+
+static void parses_nets(void **state)
+{
+    (void)state;
+    struct ip_net net;
+    assert_true(address_parse_net(STR("10.0.0.0/8"), &net));
+    assert_int_equal(net.bits, 104);
+    assert_memory_equal(net.bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\0", 16);
+    assert_true(address_parse_net(STR("10.1.2.3"), &net));
+    assert_int_equal(net.bits, 128);
+    assert_true(address_parse_net(STR("0.0.0.0/0"), &net));
+    assert_int_equal(net.bits, 96);
+    assert_true(address_parse_net(STR("fc00::/7"), &net));
+    assert_int_equal(net.bits, 7);
+    assert_int_equal(net.bytes[0], 0xfc);
+    static const char *const BAD[] = {"",          "/8",          "10.0.0.0/33", "fc00::/129",
+                                      "10.0.0.0/", "10/8",        "10.0.0.0/-1", "host",
+                                      "[::1]",     "10.0.0.0/8/8"};
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++)
+        assert_false(address_parse_net(str_of(BAD[i]), &net));
+}
+
+static void expands_templates(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena);
+    struct str out;
+    struct err err = {0};
+    assert_int_equal(address_expand(&arena, STR(":80"), &out, &err), 0);
+    assert_str(out, ":80");
+    assert_int_equal(address_expand(&arena, STR("{{ GetInterfaceIP \"lo\" }}:80"), &out, &err), 0);
+    assert_str(out, "127.0.0.1:80");
+    assert_int_equal(address_expand(&arena, STR("{{GetInterfaceIP \"lo\"}}"), &out, &err), 0);
+    assert_str(out, "127.0.0.1");
+
+    // What the machine has decides; an address of the right kind or a clear error.
+    struct err private_err = {0};
+    int rc = address_expand(&arena, STR("{{ GetPrivateIP }}"), &out, &private_err);
+    assert_true(rc == 0 ? address_is_ip(out) : strstr(private_err.text, "no address") != NULL);
+    rc = address_expand(&arena, STR("{{ GetPublicIP }}"), &out, &private_err);
+    assert_true(rc == 0 ? address_is_ip(out) : strstr(private_err.text, "no address") != NULL);
+    arena_fini(&arena);
+}
+
+static void refuses_templates(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *reason;
+    } CASES[] = {
+        {"{{ GetAllInterfaces }}", "unknown template"},
+        {"{{}}", "unknown template"},
+        {"{{ GetPrivateIP x }}", "unknown template"},
+        {"{{ GetInterfaceIP }}", "unknown template"},
+        {"{{ GetInterfaceIP lo }}", "unknown template"},
+        {"{{ GetInterfaceIP \"lo\" | sort }}", "unknown template"},
+        {"{{ GetInterfaceIP \"no-such-if0\" }}", "this machine has no address"},
+        {"{{ GetPrivateIP", "template without"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct arena arena;
+        arena_init(&arena);
+        struct str out;
+        struct err err = {0};
+        assert_int_equal(address_expand(&arena, str_of(CASES[i].text), &out, &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, CASES[i].reason));
+        arena_fini(&arena);
+    }
+}
+
+static void knows_the_machine(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena);
+    struct str ip = address_local_ip(&arena);
+    assert_non_null(ip.ptr);
+    assert_true(ip.len == 0 || address_is_ip(ip));
+    assert_false(str_starts_with(ip, STR("127.")));
+    assert_false(str_starts_with(ip, STR("169.254.")));
+    arena_fini(&arena);
+}
+
+static void survives_shortage(void **state)
+{
+    (void)state;
+    for (int64_t allowed = 0;; allowed++) {
+        struct arena arena;
+        arena_init(&arena);
+        struct str out;
+        struct err err = {0};
+        mem_fail_after(allowed);
+        int rc = address_expand(&arena, STR("{{GetInterfaceIP \"lo\"}}"), &out, &err);
+        mem_fail_after(-1);
+        arena_fini(&arena);
+        if (rc == 0)
+            break;
+        assert_int_equal(rc, ERR_NOMEM);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parses_listeners),  cmocka_unit_test(refuses_listeners),
+        cmocka_unit_test(parses_nets),       cmocka_unit_test(expands_templates),
+        cmocka_unit_test(refuses_templates), cmocka_unit_test(knows_the_machine),
+        cmocka_unit_test(survives_shortage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
