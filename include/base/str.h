@@ -54,6 +54,8 @@ static inline struct str str_from(struct str s, size_t from)
 {
     if (from > s.len)
         from = s.len;
+    if (from == 0)
+        return s; // NULL + 0 is undefined
     return (struct str){s.ptr + from, s.len - from};
 }
 

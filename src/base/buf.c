@@ -137,7 +137,7 @@ void buf_append_json(struct buf *buf, struct str s)
         at += len ? len : 1;
         plain_from = at;
     }
-    buf_append(buf, s.ptr + plain_from, at - plain_from);
+    buf_append_str(buf, str_from(s, plain_from));
     buf_append_char(buf, '"');
 }
 

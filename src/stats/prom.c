@@ -31,7 +31,7 @@ static void write_escaped(struct buf *out, struct str text, bool escapes_quotes)
         }
         at += len;
     }
-    buf_append(out, text.ptr + plain_from, at - plain_from);
+    buf_append_str(out, str_from(text, plain_from));
 }
 
 void prom_family(struct buf *out, const char *name, const char *kind, const char *help)
