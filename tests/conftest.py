@@ -7,6 +7,11 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Cases are told apart by their names, not by the bytes they send."""
+    return val[:40].decode("latin-1").split("\r\n")[0] if isinstance(val, bytes) else None
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "multi_worker: several workers under load; also runs under TSan")
     config.addinivalue_line("markers", "consul: needs a consul binary")

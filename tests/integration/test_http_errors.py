@@ -135,7 +135,7 @@ def test_a_cut_answer_is_never_completed(framing, sent, end):
 
 def test_a_reset_ends_a_body_without_length_visibly():
     def script(connection):
-        connection.read_request()
+        connection.read_request(has_body=False)
         connection.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1000)
         connection.fill()
         connection.reset()

@@ -59,7 +59,7 @@ def test_a_bad_value_is_named(tmp_path, key, value, source):
         code, _, stderr = run("-cfg", str(path))
         assert code == 1
     assert key in stderr, stderr
-    assert "listen" not in stderr.lower().replace("listening host", "").replace("listener", "")
+    assert "listening on" not in stderr
 
 
 def test_an_unknown_flag_is_named():

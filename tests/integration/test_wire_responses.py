@@ -2,6 +2,8 @@
 """Responses at the level of bytes: what an origin gets wrong becomes a 502 of the proxy's own or a
 visible cut, never a message that somebody reads differently, and never the answer to somebody else."""
 
+import threading
+
 import pytest
 
 from harness.client import Client, Closed, chunked, format_request
@@ -186,19 +188,24 @@ def test_head_answers_have_no_body(stage):
 
 def test_bytes_on_an_idle_connection_close_it():
     """An origin that speaks without being asked must not answer the next request."""
+    closed = threading.Semaphore(0)
 
     def script(connection):
         request = connection.read_request()
         connection.respond(request.target.encode())
         connection.send(POISON)
-        connection.read_request()
+        try:
+            connection.fill()
+        except Closed:
+            closed.release()
 
     with ScriptedOrigin(script) as origin, Tagway(route(origin), {"proxy.workers": 1}) as tagway:
         with tagway.connect() as client:
-            for number in range(200):
+            for number in range(50):
                 target = f"/{number}"
                 response = client.request(target=target)
                 assert (response.status, response.body) == (200, target.encode())
+                assert closed.acquire(timeout=5), "the connection stays in the pool"
 
 
 FORWARDED = {
