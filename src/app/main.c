@@ -35,8 +35,9 @@ int main(int argc, char **argv)
     int rc = options_read(&options, argc, argv, environ, &err, &is_usage_error);
     options.admin.version = STR(TAGWAY_VERSION);
     if (rc && is_usage_error) {
-        fprintf(stderr, "%s\n", err.text);
-        print_help();
+        // Without the 140 keys, which would push the reason off the screen.
+        fprintf(stderr, "%s\nusage: tagway [-cfg file] [-key value]...; -h lists all keys\n",
+                err.text);
         status = EXIT_USAGE;
     } else if (rc) {
         log_fatal("%s. %s", TAGWAY_VERSION, err.text);
