@@ -96,11 +96,12 @@ static void keep_request(struct exchange *exchange, const char *head_bytes, size
         exchange_forget_request(exchange); // shortage costs the further try, not the request
 }
 
-static void refuse_body(struct exchange *exchange, enum http_refusal refusal)
+void exchange_refuse(struct exchange *exchange, enum http_refusal refusal)
 {
     counter_add(&exchange->worker->counters.refused_requests, 1);
     counter_add(&exchange->worker->refusals[0][refusal], 1);
     exchange->reason = http_refusal_label(refusal);
+    exchange->client->must_close = true;
     exchange_fail(exchange, http_refusal_status(refusal), STR_NULL);
 }
 
@@ -147,7 +148,7 @@ int exchange_begin(struct client *client, const char *head_bytes, char *bytes, s
     int count = 0;
     int rc = body_pass(&exchange->upload, bytes, len, used, parts, &count);
     if (rc < 0) {
-        refuse_body(exchange, (enum http_refusal) - rc);
+        exchange_refuse(exchange, (enum http_refusal) - rc);
         return 0;
     }
     if (is_body_too_large(exchange)) {
@@ -170,7 +171,7 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
     size_t used;
     int rc = body_pass(&exchange->upload, bytes, len, &used, parts, &count);
     if (rc < 0) {
-        refuse_body(exchange, (enum http_refusal) - rc);
+        exchange_refuse(exchange, (enum http_refusal) - rc);
         return len;
     }
     if (is_body_too_large(exchange)) {
@@ -359,6 +360,8 @@ void exchange_retry(struct exchange *exchange, bool was_connecting, int status)
 {
     struct worker *worker = exchange->worker;
     bool may_repeat = was_connecting || exchange->is_idempotent;
+    exchange->retry_status = (uint16_t)status;
+    exchange->may_stay = exchange->conn && exchange->conn->is_reused;
     if (!exchange->can_replay || !may_repeat || exchange->tries > worker->config->retry_attempts ||
         exchange->tries >= TRIES_MAX) {
         exchange_release_conn(exchange, false, true);

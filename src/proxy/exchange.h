@@ -42,12 +42,14 @@ struct exchange {
     bool is_websocket;
     bool is_idempotent;
     bool accepts_trailers;
-    bool can_replay;         // `request` is all that was read of the request
+    bool may_stay;   // a further try may go to the same target: only a pooled connection had died
+    bool can_replay; // `request` is all that was read of the request
     bool is_conn_paused;     // the upstream is not read: the client does not take
     bool is_client_paused;   // the client is not read: the upstream does not take
     bool closes_client;      // the answer said Connection: close
     bool has_upstream_ended; // tunnel: FIN from the upstream
     bool has_surplus;        // upstream sent bytes behind its response
+    uint16_t retry_status;   // to answer with when there is nowhere left to try
     uint16_t status;         // sent to the client; 0: none yet
     const char *reason;      // why the answer is our own, for the access log; NULL: it is not
 
@@ -93,6 +95,8 @@ void exchange_complete(struct exchange *exchange);
 // Ends the exchange with an answer of our own, if no head has been sent, else cuts it.
 // extra: field lines or empty.
 void exchange_fail(struct exchange *exchange, int status, struct str extra);
+// Refuses the request for how it is written: answers and ends the connection.
+void exchange_refuse(struct exchange *exchange, enum http_refusal refusal);
 // As exchange_fail with a body of our own.
 void exchange_answer(struct exchange *exchange, int status, struct str extra,
                      struct str content_type, struct str body);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "http/compose.h"
@@ -79,8 +80,9 @@ static const struct route_target *pick(struct exchange *exchange, const struct r
         picker.ignores_ejection = true;
         chosen = route_pick(route, strategy, salt, is_usable, &picker);
     }
-    // All were tried: the same one again is better than none (a connection of its pool had died).
-    return chosen ? chosen : route_pick(route, strategy, salt, NULL, NULL);
+    if (!chosen && exchange->may_stay)
+        chosen = route_pick(route, strategy, salt, NULL, NULL);
+    return chosen;
 }
 
 // 4.4 of fabio's behaviour: a redirect to what was asked for is not followed, the next host is
@@ -104,6 +106,20 @@ static bool would_loop(const struct http_head *head, struct str location)
     return str_eq(query < 0 ? rest : str_upto(rest, (size_t)query), head->path);
 }
 
+static void append_html(struct buf *out, struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        switch (text.ptr[i]) {
+        case '&': buf_append_cstr(out, "&amp;"); break;
+        case '<': buf_append_cstr(out, "&lt;"); break;
+        case '>': buf_append_cstr(out, "&gt;"); break;
+        case '"': buf_append_cstr(out, "&#34;"); break;
+        case '\'': buf_append_cstr(out, "&#39;"); break;
+        default: buf_append_char(out, text.ptr[i]);
+        }
+    }
+}
+
 // True when the redirect was answered (or refused); false when it would loop and the next host is
 // to be tried.
 static bool answer_redirect(struct exchange *exchange, const struct route_def *def,
@@ -123,8 +139,31 @@ static bool answer_redirect(struct exchange *exchange, const struct route_def *d
     char field[TARGET_ROOM + 16];
     int field_len = snprintf(field, sizeof field, "Location: %.*s\r\n", len, location);
     counter_add(&exchange->worker->counters.redirects, 1);
-    exchange_fail(exchange, def->redirect_code, str_make(field, (size_t)field_len));
+    struct str extra = str_make(field, (size_t)field_len);
+    if (exchange->method != HTTP_METHOD_GET && exchange->method != HTTP_METHOD_HEAD) {
+        exchange_answer(exchange, def->redirect_code, extra, STR_NULL, STR(""));
+        return true;
+    }
+    struct buf page;
+    buf_init(&page, 8 * TARGET_ROOM);
+    buf_append_cstr(&page, "<a href=\"");
+    append_html(&page, str_make(location, (size_t)len));
+    buf_printf(&page, "\">%s</a>.\n\n", http_reason(def->redirect_code));
+    exchange_answer(exchange, def->redirect_code, extra, STR("text/html; charset=utf-8"), buf_str(&page));
+    buf_fini(&page);
     return true;
+}
+
+static void answer_without_target(struct exchange *exchange)
+{
+    if (exchange->tries > 0) {
+        exchange->reason = "connect_failed";
+        exchange_fail(exchange, exchange->retry_status, STR_NULL);
+        return;
+    }
+    counter_add(&exchange->worker->counters.no_target, 1);
+    exchange->reason = "no_target";
+    exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
 }
 
 // Finds the route and picks the target. NULL: the request was answered.
@@ -141,16 +180,15 @@ static const struct route_target *choose(struct exchange *exchange, struct str n
         exchange->reason = "no_route";
         struct str html = worker->page->html;
         exchange_answer(exchange, worker->config->noroute_status, STR_NULL,
-                        html.len ? STR("text/html; charset=utf-8") : STR_NULL, html);
+                        html.len ? STR("text/html; charset=utf-8") : STR_NULL,
+                        html.len ? html : STR_NULL);
         return NULL;
     }
     while (route) {
         const struct route *next = NULL;
         const struct route_target *chosen = route->up_count ? pick(exchange, route) : NULL;
         if (!chosen) {
-            counter_add(&worker->counters.no_target, 1);
-            exchange->reason = "no_target";
-            exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
+            answer_without_target(exchange);
             return NULL;
         }
         if (chosen->def->redirect_code == 0)
@@ -241,19 +279,28 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
     return 0;
 }
 
+// OPTIONS * asks about the proxy itself, and so does an OPTIONS that may go no further (RFC 9110
+// sections 7.6.2 and 9.3.7).
+static bool is_for_us(const struct http_head *head)
+{
+    if (head->method != HTTP_METHOD_OPTIONS)
+        return false;
+    const struct http_field *hops = http_find(head, HTTP_FIELD_MAX_FORWARDS);
+    return str_eq(head->path, STR("*")) || (hops && str_eq(hops->value, STR("0")));
+}
+
 void forward_request(struct exchange *exchange, const struct iovec *body, int count)
 {
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->request_head;
-    if (str_eq(head->path, STR("*"))) { // OPTIONS *: asks about the proxy itself
+    if (is_for_us(head)) {
         exchange_fail(exchange, 200, STR_NULL);
         return;
     }
     char room[TARGET_ROOM];
     struct str normal_path;
     if (head->path.len >= sizeof room || http_normalise_path(head->path, room, &normal_path) < 0) {
-        counter_add(&worker->refusals[0][HTTP_BAD_TARGET], 1);
-        exchange_fail(exchange, 400, STR_NULL);
+        exchange_refuse(exchange, HTTP_BAD_TARGET);
         return;
     }
     const struct route_target *chosen = choose(exchange, normal_path);

@@ -276,6 +276,7 @@ static void on_drained(struct upstream_conn *conn)
     if (exchange->is_client_paused) {
         exchange->is_client_paused = false;
         client_read_start(exchange->client);
+        client_await_body(exchange->client);
     }
 }
 
