@@ -73,6 +73,16 @@ static void keep_trailer_byte(struct chunk_filter *filter, char c)
         buf_append_char(filter->trailers, c);
 }
 
+// Whether the line at the end of *trailers may stay.
+static bool is_line_sound(const struct chunk_filter *filter)
+{
+    struct str line = str_from(buf_str(filter->trailers), filter->trailer_start);
+    ptrdiff_t colon = str_find_char(line, ':');
+
+    return buf_status(filter->trailers) == 0 && colon > 0 &&
+           may_be_trailer(str_upto(line, (size_t)colon));
+}
+
 // The line in *trailers is complete but for its CRLF: close it, or take it back.
 static void end_trailer_line(struct chunk_filter *filter)
 {
@@ -80,12 +90,12 @@ static void end_trailer_line(struct chunk_filter *filter)
 
     if (!buf)
         return;
-    struct str line = str_from(buf_str(buf), filter->trailer_start);
-    ptrdiff_t colon = str_find_char(line, ':');
     while (buf->len > filter->trailer_start && is_blank(buf->ptr[buf->len - 1]))
         buf->len--;
-    buf_append(buf, "\r\n", 2);
-    if (buf_status(buf) || colon < 0 || !may_be_trailer(str_upto(line, (size_t)colon)))
+    bool is_sound = is_line_sound(filter);
+    if (is_sound)
+        buf_append(buf, "\r\n", 2);
+    if (!is_sound || buf_status(buf))
         buf->len = filter->trailer_start;
 }
 

@@ -7,7 +7,6 @@
 
 #include "base/err.h"
 #include "fields.h"
-#include "http/target.h"
 
 // Appends to the caller's memory. Once something did not fit, nothing more is written.
 struct writer {
@@ -33,7 +32,7 @@ static inline void append(struct writer *writer, const char *bytes, size_t len)
     writer->at += len;
 }
 
-static void put(struct writer *writer, struct str s)
+static inline void put(struct writer *writer, struct str s)
 {
     if (s.len && has_room(writer, s.len))
         append(writer, s.ptr, s.len);
@@ -45,10 +44,14 @@ static inline void put_field(struct writer *writer, struct str name, struct str 
 {
     if (!has_room(writer, name.len + value.len + 4))
         return;
-    append(writer, name.ptr, name.len);
-    append(writer, ": ", 2);
-    if (value.len)
-        append(writer, value.ptr, value.len);
+    if (value.ptr == name.ptr + name.len + 2 && memcmp(value.ptr - 2, ": ", 2) == 0) {
+        append(writer, name.ptr, name.len + 2 + value.len); // received just as it is written
+    } else {
+        append(writer, name.ptr, name.len);
+        append(writer, ": ", 2);
+        if (value.len)
+            append(writer, value.ptr, value.len);
+    }
     append(writer, "\r\n", 2);
 }
 
@@ -96,7 +99,7 @@ static void put_request_line(struct writer *writer, const struct http_head *head
     put(writer, forward->method_override.len ? forward->method_override : head->method_name);
     PUT(writer, " ");
     put(writer, forward->path);
-    if (forward->dst_query.len) {
+    if (forward->dst_query.len && !str_eq(forward->path, STR("*"))) {
         PUT(writer, "?");
         put(writer, forward->dst_query);
         if (head->query.len)
@@ -283,6 +286,16 @@ static void put_forwarded_for(struct writer *writer, const struct http_head *hea
     PUT(writer, "\r\n");
 }
 
+// The port of a valid host; empty when it has none.
+static struct str port_of(struct str host)
+{
+    ptrdiff_t colon = str_rfind_char(host, ':');
+
+    if (colon < 0 || host.ptr[host.len - 1] == ']')
+        return STR_NULL;
+    return str_from(host, (size_t)colon + 1);
+}
+
 // X-Forwarded-* speak of what the client asked for, so the received Host is used, not the one sent.
 static void put_forwarding_fields(struct writer *writer, const struct http_head *head,
                                   const struct http_forward *forward,
@@ -293,13 +306,14 @@ static void put_forwarding_fields(struct writer *writer, const struct http_head 
     struct str proto = received->proto;
     struct str port = received->port;
     struct str host = received->host.len ? received->host : head->host;
-    struct str name;
 
     put_forwarded(writer, head, forward, config, received, scheme);
     put_forwarded_for(writer, head, forward, received);
     if (host.len)
         put_field(writer, STR("X-Forwarded-Host"), host);
-    if (!port.len && (!http_split_host(head->host, &name, &port) || !port.len))
+    if (!port.len)
+        port = port_of(head->host);
+    if (!port.len)
         port = forward->is_tls ? STR("443") : STR("80");
     put_field(writer, STR("X-Forwarded-Port"), port);
     if (!proto.len)

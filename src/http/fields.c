@@ -35,29 +35,8 @@ bool http_chars_are(struct str s, enum char_class char_class)
     return true;
 }
 
-// Compares with a literal in lower case of the same length. Setting bit 5 lowers letters and leaves
-// '-' and digits alone; no other token character becomes a letter, digit or '-' by it.
-static inline bool is_name(const char *name, const char *lower, size_t len)
-{
-    const uint64_t bits = 0x2020202020202020;
-    size_t i = 0;
-
-    for (; i + 8 <= len; i += 8) {
-        uint64_t a, b;
-        memcpy(&a, name + i, 8);
-        memcpy(&b, lower + i, 8);
-        if ((a | bits) != b)
-            return false;
-    }
-    for (; i < len; i++) {
-        if ((name[i] | 0x20) != lower[i])
-            return false;
-    }
-    return true;
-}
-
-#define NAME(literal, id)                                \
-    if (is_name(name.ptr, literal, sizeof(literal) - 1)) \
+#define NAME(literal, id)                                 \
+    if (is_lower(name.ptr, literal, sizeof(literal) - 1)) \
         return id;
 
 enum http_field_id http_field_lookup(struct str name)
@@ -125,11 +104,34 @@ enum http_field_id http_field_lookup(struct str name)
     return HTTP_FIELD_OTHER;
 }
 
+// Whether one of eight bytes is '_'.
+static inline bool word_has_underscore(const char *bytes)
+{
+    const uint64_t ones = 0x0101010101010101;
+    uint64_t word;
+
+    memcpy(&word, bytes, 8);
+    word ^= ones * '_'; // a byte that was '_' is zero now
+    return (word - ones) & ~word & ones << 7;
+}
+
+// Asked of every name that is not in the list, hence by words; the last one may overlap.
+static bool has_underscore(struct str name)
+{
+    if (name.len < 8)
+        return name.len && memchr(name.ptr, '_', name.len);
+    for (size_t i = 0; i + 8 < name.len; i += 8) {
+        if (word_has_underscore(name.ptr + i))
+            return true;
+    }
+    return word_has_underscore(name.ptr + name.len - 8);
+}
+
 bool http_field_is_shadow(struct str name)
 {
     char dashed[HTTP_NAME_MAX];
 
-    if (name.len > sizeof(dashed) || !memchr(name.ptr, '_', name.len))
+    if (LIKELY(!has_underscore(name)) || name.len > sizeof(dashed))
         return false;
     for (size_t i = 0; i < name.len; i++)
         dashed[i] = (char)(name.ptr[i] == '_' ? '-' : name.ptr[i]);

@@ -41,6 +41,31 @@ static inline bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+// Compares a name or other text without controls with a literal in lower case of the same length.
+// Setting bit 5 lowers letters and leaves '-' and digits alone; no other byte that can be in such
+// text becomes a letter, digit or '-' by it.
+static inline bool is_lower(const char *text, const char *lower, size_t len)
+{
+    const uint64_t bits = 0x2020202020202020;
+    size_t i = 0;
+
+    for (; i + 8 <= len; i += 8) {
+        uint64_t a, b;
+        memcpy(&a, text + i, 8);
+        memcpy(&b, lower + i, 8);
+        if ((a | bits) != b)
+            return false;
+    }
+    for (; i < len; i++) {
+        if ((text[i] | 0x20) != lower[i])
+            return false;
+    }
+    return true;
+}
+
+#define IS_LOWER(s, literal) \
+    ((s).len == sizeof(literal) - 1 && is_lower((s).ptr, literal, sizeof(literal) - 1))
+
 // The field with that name, any case; names that begin with X-Forwarded- and are not in the list
 // are HTTP_FIELD_X_FORWARDED_OTHER.
 enum http_field_id http_field_lookup(struct str name);

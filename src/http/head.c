@@ -56,9 +56,11 @@ static int scan_pattern(const char *bytes, size_t len, size_t *at, const char *p
 static int scan_version(const char *bytes, size_t len, size_t *at, const char *next, uint8_t *minor)
 {
     size_t start = *at;
-    int rc = scan_pattern(bytes, len, at, "HTTP/", HTTP_BAD_SYNTAX);
-    if (!rc)
-        rc = scan_pattern(bytes, len, at, "D.D", HTTP_BAD_SYNTAX);
+    int rc = HTTP_ACCEPTED;
+    if (len - start >= 8 && memcmp(bytes + start, "HTTP/1.1", 8) == 0)
+        *at += 8;
+    else
+        rc = scan_pattern(bytes, len, at, "HTTP/D.D", HTTP_BAD_SYNTAX);
     if (!rc)
         rc = scan_pattern(bytes, len, at, next, HTTP_BAD_SYNTAX);
     if (rc)
@@ -235,6 +237,8 @@ static const llhttp_settings_t SETTINGS = {
 // The reason for what llhttp stopped at, behind the start line.
 static int explain_error(const llhttp_t *parser, llhttp_errno_t error, const char *line_end)
 {
+    const struct collector *collector = parser->data;
+
     switch (error) {
     case HPE_UNEXPECTED_CONTENT_LENGTH:
         return parser->flags & F_TRANSFER_ENCODING ? HTTP_LENGTH_AND_CODING : HTTP_LENGTH_REPEATED;
@@ -248,8 +252,12 @@ static int explain_error(const llhttp_t *parser, llhttp_errno_t error, const cha
             start--; // llhttp stops behind a bare LF
         while (start > line_end && start[-1] != '\n')
             start--;
-        return memchr(start, ':', (size_t)(at - start)) ? HTTP_BAD_FIELD_VALUE
-                                                        : HTTP_BAD_FIELD_NAME;
+        if (memchr(start, ':', (size_t)(at - start)))
+            return HTTP_BAD_FIELD_VALUE;
+        // A name that is one too many, of which llhttp reported no span.
+        return collector->has_value && collector->head->field_count == collector->fields_max
+                   ? HTTP_TOO_MANY_FIELDS
+                   : HTTP_BAD_FIELD_NAME;
     }
     default: return HTTP_BAD_SYNTAX;
     }
@@ -323,26 +331,27 @@ static int link_fields(struct http_head *head, const char *bytes, size_t len, si
         if (field->name.len > HTTP_NAME_MAX)
             return HTTP_HEAD_TOO_LARGE;
         at += field->name.len;
-        if (at == end || *at != ':')
+        if (at == end || *at++ != ':')
             return HTTP_BAD_FIELD_NAME;
-        do
+        while (at < end && is_blank(*at))
             at++;
-        while (at < end && is_blank(*at));
         // The span of an empty value lies behind the line.
         if (field->value.len == 0)
             field->value.ptr = at;
         if (field->value.ptr != at)
             return HTTP_FOLDED_FIELD; // begun on the next line
         at += field->value.len;
+        if (UNLIKELY(at < end && *at != '\r')) {
+            while (at < end && is_blank(*at))
+                at++; // llhttp leaves those behind a Content-Length out
+        }
         while (field->value.len && is_blank(field->value.ptr[field->value.len - 1]))
             field->value.len--;
-        while (at < end && is_blank(*at))
-            at++;
-        if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
+        if (end - at < 2 || memcmp(at, "\r\n", 2) != 0)
             return HTTP_BAD_SYNTAX;
         at += 2;
     }
-    if (end - at < 2 || at[0] != '\r' || at[1] != '\n')
+    if (end - at < 2 || memcmp(at, "\r\n", 2) != 0)
         return explain_gap(at);
     head->head_len = (size_t)(at + 2 - bytes);
     return HTTP_ACCEPTED;
@@ -385,11 +394,11 @@ static int apply_connection(struct http_head *head, struct facts *facts, unsigne
             continue;
         if (++*options > CONNECTION_OPTIONS_MAX)
             return HTTP_BAD_FIELD_VALUE;
-        if (str_ieq(option, STR("keep-alive")))
+        if (IS_LOWER(option, "keep-alive"))
             facts->says_keep_alive = true;
-        else if (str_ieq(option, STR("close")))
+        else if (IS_LOWER(option, "close"))
             facts->says_close = true;
-        else if (str_ieq(option, STR("upgrade")))
+        else if (IS_LOWER(option, "upgrade"))
             facts->says_upgrade = true;
         else
             nominate(head, option);

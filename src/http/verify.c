@@ -56,6 +56,8 @@ static bool is_target(struct str target, const struct http_head *head,
     bool has_query = head->has_query || forward->dst_query.len;
     struct str rest = target;
 
+    if (str_eq(forward->path, STR("*")))
+        return str_eq(target, forward->path);
     if (!str_starts_with(rest, forward->path))
         return false;
     rest = str_from(rest, forward->path.len);

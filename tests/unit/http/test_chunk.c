@@ -147,6 +147,24 @@ static void collects_trailers(void **state)
     }
 }
 
+// Lines of every length, so that the collecting buffer grows at every byte of one.
+static void collects_trailers_of_any_length(void **state)
+{
+    char body[700];
+    char want[700];
+
+    (void)state;
+    for (int len = 0; len < 600; len++) {
+        struct outcome outcome;
+        snprintf(want, sizeof(want), "A: %0*d\r\n", len + 1, 0);
+        snprintf(body, sizeof(body), "0\r\n%s\r\n", want);
+        run(&outcome, body, strlen(body), 0, strlen(body), false);
+        assert_int_equal(outcome.rc, 1);
+        assert_text(&outcome.trailers, want);
+        outcome_fini(&outcome);
+    }
+}
+
 static void refuses_bad_bodies(void **state)
 {
     static const struct {
@@ -303,6 +321,7 @@ int main(void)
         cmocka_unit_test(passes_plain_bodies),
         cmocka_unit_test(deletes_extensions),
         cmocka_unit_test(collects_trailers),
+        cmocka_unit_test(collects_trailers_of_any_length),
         cmocka_unit_test(refuses_bad_bodies),
         cmocka_unit_test(keeps_its_limits),
         cmocka_unit_test(loses_only_trailers_when_memory_is_short),

@@ -98,6 +98,10 @@ static void writes_the_target(void **state)
                   "OPTIONS * HTTP/1.1\r\nHost: up:8080\r\nMax-Forwards: 4\r\n" TAIL "\r\n");
     check_request("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n\r\n", &forward, &NO_CONFIG,
                   "OPTIONS * HTTP/1.1\r\nHost: up:8080\r\nMax-Forwards: x\r\n" TAIL "\r\n");
+    forward.dst_query = STR("d=1");
+    check_request("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &forward, &NO_CONFIG,
+                  "OPTIONS * HTTP/1.1\r\nHost: up:8080\r\n" TAIL "\r\n");
+    forward.dst_query = STR_NULL;
     forward.path = STR("/x");
     check_request("GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 5\r\n\r\n", &forward, &NO_CONFIG,
                   "GET /x HTTP/1.1\r\nHost: up:8080\r\nMax-Forwards: 5\r\n" TAIL "\r\n");

@@ -113,6 +113,20 @@ static void sees_shadows(void **state)
     assert_false(http_field_is_shadow(STR("content-length")));
     assert_false(http_field_is_shadow(STR("user_agent")));
     assert_false(http_field_is_shadow(STR("x_y")));
+    // The '_' in every place of names of every length: the shadow is seen wherever it is.
+    static const char family[] = "X-Forwarded-Abcdefghijklmnopqrstuvwxyz";
+    for (size_t len = 13; len < sizeof(family); len++) {
+        for (size_t at = 0; at < len; at++) {
+            char *name = malloc(len);
+            assert_non_null(name);
+            memcpy(name, family, len);
+            bool is_shadow = at > 11 || name[at] == '-';
+            name[at] = '_';
+            assert_int_equal(http_field_is_shadow(str_make(name, len)), is_shadow);
+            free(name);
+        }
+    }
+    assert_false(http_field_is_shadow(STR("")));
     char *longest = malloc(HTTP_NAME_MAX + 1);
     assert_non_null(longest);
     memset(longest, '_', HTTP_NAME_MAX + 1);

@@ -626,6 +626,9 @@ static void keeps_its_limits(void **state)
     assert_monotonous("GET / HTTP/1.1\r\n" H "A: 1\r\nB: 2\r\n\r\n", &small, HTTP_ACCEPTED);
     assert_monotonous("GET / HTTP/1.1\r\n" H "A: 1\r\nB: 2\r\nC: 3\r\n\r\n", &small,
                       HTTP_TOO_MANY_FIELDS);
+    // The fourth name is at fault and one too many: the same refusal from its first byte on.
+    assert_monotonous("GET / HTTP/1.1\r\n" H "A: 1\r\nB: 2\r\nCd\x01: 3\r\n\r\n", &small,
+                      HTTP_TOO_MANY_FIELDS);
     text = repeated("GET / HTTP/1.1\r\n" H "A: ", "x", 68, "\r\n\r\n");
     assert_monotonous(text, &small, HTTP_ACCEPTED);
     free(text);
