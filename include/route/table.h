@@ -48,7 +48,7 @@ struct table_cursor {
     uint32_t stage; // private to table.c
     uint32_t index;
     uint32_t default_port;
-    char host_bytes[256]; // normalised host; one longer than 251 matches only host-less routes
+    char host_bytes[256]; // normalised host; one longer than 252 matches only host-less routes
 };
 
 // Prepares a lookup. host is the request's authority (any case, maybe with port; :80 resp. :443 is

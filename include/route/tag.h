@@ -36,8 +36,9 @@ typedef void (*tag_def_fn)(void *ctx, struct route_def *def);
 // the tag being kept, where `is_lost` is false.
 typedef void (*tag_problem_fn)(void *ctx, struct str tag, const char *reason, bool is_lost);
 
-// Expands all route tags of the instance. Also warns (is_lost false) of near misses and of lists
-// that look cut at a comma. 0 or ERR_NOMEM (definitions made before remain).
+// Expands all route tags of the instance. Also warns (is_lost false) of options without effect and of
+// lists that look cut at a comma; near misses are left to the caller. 0 or ERR_NOMEM (definitions made
+// before remain).
 MUST_CHECK int tag_parse_instance(const struct tag_instance *instance, struct str prefix,
                                   tag_def_fn on_def, tag_problem_fn on_problem, void *ctx);
 

@@ -291,16 +291,10 @@ static int collect_plain(struct expansion *x, size_t tag_count)
     return 0;
 }
 
-// Plain tags that look like a slip: a misspelt prefix, or what a comma cut off.
-static void report_slips(const struct expansion *x, struct str tag, bool has_list)
+// What is left when a list in a route tag was cut at a comma.
+static bool is_list_rest(struct str tag)
 {
-    if (tag_is_near_miss(tag, x->prefix))
-        report(x, tag, "looks like a misspelt route tag and is ignored", false);
-    else if (has_list && str_starts_with(tag, STR("ip:")))
-        report(x, tag,
-               "looks like the rest of an allow= or deny= list that was cut at a comma "
-               "(registrator does that); write allow=ip:a;ip:b",
-               false);
+    return str_starts_with(tag, STR("ip:"));
 }
 
 int tag_parse_instance(const struct tag_instance *instance, struct str prefix, tag_def_fn on_def,
@@ -332,8 +326,11 @@ int tag_parse_instance(const struct tag_instance *instance, struct str prefix, t
     }
     for (size_t i = 0; i < count && rc == 0; i++) {
         struct str tag = text_trim(instance->tags[i]);
-        if (!str_starts_with(tag, prefix))
-            report_slips(&x, tag, has_list);
+        if (has_list && is_list_rest(tag))
+            report(&x, tag,
+                   "looks like the rest of an allow= or deny= list that was cut at a comma "
+                   "(registrator does that); write allow=ip:a;ip:b",
+                   false);
     }
     mem_free(x.plain);
     return rc;

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fixture.h"
+
+#include "text.h"
+#include "url.h"
+
+static void splits_at_unicode_white_space(void **state)
+{
+    (void)state;
+    struct str rest = str_of(" a\tbc\xc2\xa0"
+                             "d\xe3\x80\x80\xe2\x80\x8a"
+                             "e\xe2\x80\x8b"
+                             "f\n");
+    static const char *const fields[] = {"a", "bc", "d",
+                                         "e\xe2\x80\x8b"
+                                         "f"};
+    struct str field;
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        assert_true(text_field_next(&rest, &field));
+        assert_true(str_eq(field, str_of(fields[i])));
+    }
+    assert_false(text_field_next(&rest, &field));
+    rest = STR_NULL;
+    assert_false(text_field_next(&rest, &field));
+}
+
+static void trims_unicode_white_space(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", ""},
+        {" \t\xc2\x85 ", ""},
+        {"a b", "a b"},
+        {"\xe2\x80\xa8 a\xc2\xa0\xe1\x9a\x80", "a"},
+        {"a\xa0", "a\xa0"},
+        {"\xe2\x80", "\xe2\x80"},
+        {"\xe2\x81\x9f"
+         "a\xe2\x80\xaf",
+         "a"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_true(str_eq(text_trim(str_of(rows[i][0])), str_of(rows[i][1])));
+}
+
+static void knows_what_breaks_lines_and_targets(void **state)
+{
+    (void)state;
+    assert_false(text_has_control(STR("/a#\xc3\xa9")));
+    assert_true(text_has_control(STR("a b")));
+    assert_true(text_has_control(STR("a\x7f")));
+    assert_false(text_breaks_target(STR("/a?b\"%20")));
+    assert_true(text_breaks_target(STR("/a#")));
+    assert_true(text_breaks_target(STR("/\xc3\xa9")));
+    assert_true(text_breaks_target(STR("/a\r")));
+}
+
+static void reads_weights(void **state)
+{
+    (void)state;
+    double weight;
+    static const struct {
+        const char *text;
+        double weight;
+    } good[] = {{"0.5", 0.5},    {"1", 1},   {"5e-1", 0.5}, {"-1", -1},
+                {"0x1p-1", 0.5}, {"nan", 0}, {".25", 0.25}};
+    static const char *const bad[] = {
+        "",     "x",
+        "1x",   "inf",
+        "1e10", "-inf",
+        " 1",   "1,5",
+        "0.5%", "00000000000000000000000000000000000000000000000000000000000000001"};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_true(text_to_weight(str_of(good[i].text), &weight));
+        assert_true(weight == good[i].weight);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(text_to_weight(str_of(bad[i]), &weight));
+}
+
+static void takes_urls_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *scheme, *host, *name, *query;
+        unsigned port;
+    } rows[] = {
+        {"http://a:80/", "http", "a:80", "a", "", 80},
+        {"HTTPS://a", "HTTPS", "a", "a", "", 0},
+        {"http://[::1]:8080/x?q=1#f", "http", "[::1]:8080", "::1", "q=1", 8080},
+        {"http://[::1]", "http", "[::1]", "::1", "", 0},
+        {"http://u:p@a.b:1/x", "http", "a.b:1", "a.b", "", 1},
+        {"http://a:", "http", "a:", "a", "", 0},
+        {"https://$host$path", "https", "$host$path", "$host$path", "", 0},
+        {"http://a?x?y", "http", "a", "a", "x?y", 0},
+        {"localhost:5000", "localhost", "", "", "", 0},
+        {"/other?x", "", "", "", "x", 0},
+        {"//a:5/b", "", "a:5", "a", "", 5},
+        {"///b", "", "", "", "", 0},
+        {"a/b:c", "", "", "", "", 0},
+        {"http:///x", "http", "", "", "", 0},
+        {"http://\xc3\xa9/", "http", "\xc3\xa9", "\xc3\xa9", "", 0},
+        {"1a", "", "", "", "", 0},
+        {"#%41", "", "", "", "", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct url url;
+        struct err err = {0};
+        if (url_parse(str_of(rows[i].text), &url, &err) != 0)
+            fail_msg("%s: %s", rows[i].text, err.text);
+        assert_true(str_eq(url.scheme, str_of(rows[i].scheme)));
+        assert_true(str_eq(url.host, str_of(rows[i].host)));
+        assert_true(str_eq(url.name, str_of(rows[i].name)));
+        assert_true(str_eq(url.query, str_of(rows[i].query)));
+        assert_int_equal(url.port, rows[i].port);
+    }
+}
+
+static void refuses_what_is_no_url(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"http://x/%zz", "escape"},   {"1.2.3.4:80", "colon"},      {":80", "scheme"},
+        {"http://a:b/", "port"},      {"http://a:65536/", "range"}, {"http://a:0/", "range"},
+        {"http://[::1/", "']'"},      {"http://[::1]x/", "port"},   {"http://a b/", "host"},
+        {"http://a\x01/", "control"}, {"http://a%zz/", "escape"},   {"http://a/#%z", "escape"},
+        {"http://a{b/", "host"},      {"http://a/%4", "escape"},    {"http://a:80$path", "port"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct url url;
+        struct err err = {0};
+        assert_int_equal(url_parse(str_of(rows[i][0]), &url, &err), ERR_INVALID);
+        if (!strstr(err.text, rows[i][1]))
+            fail_msg("%s: %s", rows[i][0], err.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(splits_at_unicode_white_space),
+        cmocka_unit_test(trims_unicode_white_space),
+        cmocka_unit_test(knows_what_breaks_lines_and_targets),
+        cmocka_unit_test(reads_weights),
+        cmocka_unit_test(takes_urls_apart),
+        cmocka_unit_test(refuses_what_is_no_url),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
