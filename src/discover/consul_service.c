@@ -208,8 +208,9 @@ static int take_in(struct service *service, const struct health_answer *answer, 
         def_list_fini(&defs);
         return status;
     }
-    unsigned before = service->defs.up;
-    unsigned removed = before > defs.up ? before - defs.up : 0;
+    // Maintenance is somebody's decision, not an accident: the guard lets it pass.
+    unsigned left = defs.up + defs.in_maintenance;
+    unsigned removed = service->defs.up > left ? service->defs.up - left : 0;
     bool is_held = service->has_data && removed > 0 && !is_verified &&
                    (service->is_verifying ||
                     !guard_admits(&consul->guard, clock_now_ms(), consul->up_total, removed));

@@ -156,6 +156,7 @@ static void survey(struct builder *builder, const struct health_answer *answer,
         is_used[i] = true;
         builder->list->instances++;
         builder->list->up += instance->health == ROUTE_UP;
+        builder->list->in_maintenance += instance->health == ROUTE_MAINTENANCE;
     }
 }
 

@@ -16,8 +16,9 @@ struct def_list {
     struct route_def **items; // owned, with a reference each
     size_t count;
     size_t cap;
-    unsigned instances; // with at least one route tag, sidecars not counted
-    unsigned up;        // of these
+    unsigned instances;      // with at least one route tag, sidecars not counted
+    unsigned up;             // of these
+    unsigned in_maintenance; // of these
 };
 
 void def_list_fini(struct def_list *list);

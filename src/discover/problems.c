@@ -30,6 +30,7 @@ struct problems {
     // Between begin and end:
     struct scope *open; // NULL also when memory was short: then add does nothing
     bool has_changed;
+    size_t old_left; // rows of the scope still to be found again
 };
 
 struct problems *problems_new(void)
@@ -87,8 +88,11 @@ void problems_begin(struct problems *problems, struct str name)
     problems->has_changed = false;
     if (!scope)
         return;
-    LIST_FOREACH (link, &scope->rows)
+    problems->old_left = 0;
+    LIST_FOREACH (link, &scope->rows) {
         CONTAINER_OF(link, struct row, link)->is_old = true;
+        problems->old_left++;
+    }
     problems->has_changed = scope->uncounted > 0;
     problems->total -= scope->uncounted;
     scope->uncounted = 0;
@@ -140,6 +144,16 @@ static struct row *row_new(const struct problem *problem)
     return row;
 }
 
+static struct row *find_old(const struct scope *scope, const struct problem *problem, uint64_t hash)
+{
+    LIST_FOREACH (link, &scope->rows) {
+        struct row *row = CONTAINER_OF(link, struct row, link);
+        if (row->is_old && row->hash == hash && problem_eq(&row->problem, problem))
+            return row;
+    }
+    return NULL;
+}
+
 void problems_add(struct problems *problems, const struct problem *given)
 {
     struct scope *scope = problems->open;
@@ -151,12 +165,11 @@ void problems_add(struct problems *problems, const struct problem *given)
     problem.text = str_upto(problem.text, TEXT_MAX);
     problem.reason = str_upto(problem.reason, TEXT_MAX);
     uint64_t hash = problem_hash(&problem);
-    LIST_FOREACH (link, &scope->rows) {
-        struct row *row = CONTAINER_OF(link, struct row, link);
-        if (row->is_old && row->hash == hash && problem_eq(&row->problem, &problem)) {
-            row->is_old = false;
-            return;
-        }
+    struct row *known = problems->old_left > 0 ? find_old(scope, &problem, hash) : NULL;
+    if (known) {
+        known->is_old = false;
+        problems->old_left--;
+        return;
     }
 
     struct row *row = problems->count < PROBLEMS_MAX ? row_new(&problem) : NULL;
