@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live page in a real browser: what people see, that it moves, and that text stays text."""
+
+import json
+import signal
+import tempfile
+import threading
+
+import pytest
+
+from harness.origin import Origin
+from harness.process import wait_until
+from harness.tagway import Tagway, route
+
+webdriver = pytest.importorskip("selenium.webdriver")
+By = pytest.importorskip("selenium.webdriver.common.by").By
+
+FLAGS = ("--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+         "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1400,900")
+HOSTILE = "<img/src=x/onerror=document.title=document.domain>"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    for flag in FLAGS.split():
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with tempfile.TemporaryDirectory() as profile:
+        options.add_argument(f"--user-data-dir={profile}")
+        service = webdriver.ChromeService if hasattr(webdriver, "ChromeService") else None
+        if service is None:
+            from selenium.webdriver.chrome.service import Service as service
+        driver = webdriver.Chrome(options=options, service=service("/usr/bin/chromedriver"))
+        driver.get("about:blank")  # ends the requests of the start page
+        yield driver
+        driver.quit()
+
+
+@pytest.fixture(scope="module")
+def origin():
+    with Origin(lambda request: (b"no", "500 Internal Server Error")
+                if request.target == "/fail" else None) as origin:
+        yield origin
+
+
+@pytest.fixture
+def proxy(origin):
+    table = (route(origin, "front.example/app", "front", "strip=/app") + route(origin, "/", "web")
+             + route(origin, "/hostile", HOSTILE))
+    with Tagway(table, options={"ui.title": "<b>blue</b>"}) as tagway:
+        yield tagway
+
+
+class Page:
+    """The open page."""
+
+    def __init__(self, browser, proxy, query=""):
+        self.browser = browser
+        self.proxy = proxy
+        for kind in ("browser", "performance"):
+            browser.get_log(kind)  # forget what was before
+        browser.get(f"{proxy.admin_url}/routes{query}")
+
+    def all(self, selector):
+        # Read in one step: rows may be replaced between two.
+        return self.browser.execute_script(
+            "return [...document.querySelectorAll(arguments[0])].filter((e) => e.offsetParent)"
+            ".map((e) => e.innerText)", selector)
+
+    def text(self, selector):
+        return (self.all(selector) or [""])[0]
+
+    def run(self, script, *arguments):
+        return self.browser.execute_script(script, *arguments)
+
+    def targets(self):
+        """Rows of targets as {service: {column: text}}."""
+        return self.run("""
+            const rows = {};
+            for (const row of document.querySelectorAll(".row.target")) {
+              const cells = {};
+              for (const cell of row.children) cells[cell.classList[1]] = cell.innerText;
+              rows[cells.service] = cells;
+            }
+            return rows;""")
+
+    def wait_targets(self, count):
+        wait_until(lambda: len(self.all(".row.target")) == count, 15, f"{count} targets, "
+                   f"not {self.all('.row.target')}")
+
+    def type(self, text):
+        field = self.browser.find_element(By.ID, "filter")
+        field.clear()
+        field.send_keys(text)
+
+    def assert_clean(self):
+        """Nothing on the console, nothing asked of anybody else."""
+        errors = [entry for entry in self.browser.get_log("browser")
+                  if entry["level"] in ("SEVERE", "WARNING")]
+        assert not errors, errors
+        asked = []
+        for entry in self.browser.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                asked.append(message["params"]["request"]["url"])
+        assert asked
+        foreign = [url for url in asked if not url.startswith(self.proxy.admin_url + "/")]
+        assert not foreign, foreign
+
+
+def test_rows_appear(browser, proxy, origin):
+    page = Page(browser, proxy)
+    page.wait_targets(3)
+    assert page.text("#live-text") == "live"
+    assert page.all(".row.route .host") == ["any host", "any host", "front.example"]
+    assert page.all(".row.route .path") == ["/hostile", "/", "/app"]
+    front = page.targets()["front"]
+    assert front["main"].startswith(origin.url if hasattr(origin, "url") else "http://127.0.0.1:")
+    assert "strip=/app" in front["main"]
+    assert front["health"] == "up"
+    assert front["weight"] == "100 %"
+    assert page.text("#count-routes") == "3"
+    page.assert_clean()
+
+
+def test_counters_move_without_reload(browser, proxy):
+    page = Page(browser, proxy)
+    page.wait_targets(3)
+    page.run("window.isSamePage = true")
+    assert page.targets()["web"]["total"] == "0"
+    stop = threading.Event()
+
+    def load():
+        while not stop.wait(0.01):
+            proxy.get("/")
+            proxy.get("/fail")
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        def has_figures():
+            row = page.targets()["web"]
+            return (int(row["total"].replace(",", "")) >= 20 and row["p99"].endswith("ms")
+                    and row["rate"] not in ("–", "0") and row["errors"] == "50 %")
+
+        wait_until(has_figures, 15, "figures of web", 0.05)
+        first = int(page.targets()["web"]["total"].replace(",", ""))
+        wait_until(lambda: int(page.targets()["web"]["total"].replace(",", "")) > first, 15,
+                   "the total to move on", 0.05)
+        wait_until(lambda: page.text(".card.requests .value") not in ("0", "–"), 15, "the total rate")
+        assert page.run("return document.querySelectorAll('.row.target .spark .line[d^=M]').length") >= 1
+    finally:
+        stop.set()
+        thread.join()
+    wait_until(lambda: page.targets()["web"]["rate"].strip() == "0", 15, "the rate to fall", 0.05)
+    assert page.run("return window.isSamePage") is True
+    page.assert_clean()
+
+
+def test_routes_come_and_go_live(browser, proxy, origin):
+    page = Page(browser, proxy)
+    page.wait_targets(3)
+    proxy.set_routes(route(origin, "/", "web") + route(origin, "pr-17.example/", "pull-request"))
+    wait_until(lambda: set(page.targets()) == {"web", "pull-request"}, 5, "the new rows", 0.02)
+    page.assert_clean()
+
+
+def test_filter_is_kept_in_the_address(browser, proxy):
+    page = Page(browser, proxy)
+    page.wait_targets(3)
+    page.type("FRONT app")
+    page.wait_targets(1)
+    assert list(page.targets()) == ["front"]
+    assert "filter=FRONT+app" in browser.current_url
+    assert page.text("#shown") == "1 route, 1 target of 3"
+    again = Page(browser, proxy, "?filter=front+app")
+    again.wait_targets(1)
+    assert again.run("return document.getElementById('filter').value") == "front app"
+    again.type("front nothing")
+    again.wait_targets(0)
+    assert again.text("#routes-empty") == "No route matches the filter."
+    again.assert_clean()
+
+
+def test_sort_by_column(browser, proxy):
+    page = Page(browser, proxy)
+    page.wait_targets(3)
+    for _ in range(20):
+        proxy.get("/app/x", host="front.example")
+    wait_until(lambda: page.targets()["front"]["total"] == "20", 10, "the requests")
+    page.run("document.querySelector('#routes-head .total button').click()")
+    assert "sort=requests" in browser.current_url
+    first = page.run("""return [...document.querySelectorAll(".row.route")]
+        .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)[0].innerText""")
+    assert first.startswith("front.example")
+    page.assert_clean()
+
+
+def test_hostile_text_is_text(browser, proxy):
+    page = Page(browser, proxy)
+    page.wait_targets(3)
+    assert HOSTILE in page.targets()
+    assert page.text("#title") == "<b>blue</b>"
+    assert browser.title == "tagway – <b>blue</b>"
+    assert page.run("return document.querySelectorAll('main img, .brand b').length") == 0
+    page.assert_clean()
+
+
+def test_only_web_destinations_become_links(browser):
+    table = ("route add bad /a javascript:alert(1)\n" "route add mail /b mailto:x@example.com\n"
+             "route add good /c http://127.0.0.1:1/\n")
+    with Tagway(table) as tagway:
+        page = Page(browser, tagway)
+        wait_until(lambda: "good" in page.targets(), 15, "the rows")
+        links = page.run("return [...document.querySelectorAll('a')].map((a) => a.href)")
+        assert links == ["http://127.0.0.1:1/"]
+        page.assert_clean()
+
+
+def test_problems_are_listed(browser, origin):
+    bad = f"route add {HOSTILE} / not-a-url weight <script>\n"
+    with Tagway(route(origin) + bad) as tagway:
+        page = Page(browser, tagway, "?tab=problems")
+        wait_until(lambda: page.all(".problem"), 15, "the problem")
+        assert HOSTILE in page.text(".problem")
+        assert page.text("#count-problems") == "1"
+        tagway.set_routes(route(origin))
+        wait_until(lambda: not page.all(".problem"), 10, "the problem to go")
+        assert "No problems" in page.text("#problems")
+        page.assert_clean()
+
+
+def test_registry_panel(browser, proxy):
+    page = Page(browser, proxy)
+    page.wait_targets(3)
+    page.run("document.getElementById('tab-registry').click()")
+    wait_until(lambda: page.text("#registry"), 10, "the registry's state")
+    assert "tab=registry" in browser.current_url
+    page.assert_clean()
+
+
+def test_a_lost_connection_is_told_and_found_again(browser, proxy):
+    page = Page(browser, proxy)
+    page.wait_targets(3)
+    proxy.process.signal(signal.SIGSTOP)
+    try:
+        wait_until(lambda: "Connection lost" in page.text("#banner"), 20, "the banner", 0.1)
+    finally:
+        proxy.process.signal(signal.SIGCONT)
+    wait_until(lambda: page.text("#live-text") == "live", 20, "the connection", 0.1)
+    assert page.text("#banner") == ""
+    assert len(page.all(".row.target")) == 3
+
+
+def test_five_thousand_routes_stay_usable(browser, origin):
+    table = "".join(route(origin, f"h{i}.example/", f"svc-{i}") for i in range(5000))
+    with Tagway(table) as tagway:
+        page = Page(browser, tagway)
+        wait_until(lambda: "5,000 routes" in page.text("#shown"), 30, "the rows")
+        assert len(page.all(".row")) < 100  # only those in the window are elements
+        page.type("svc-4321")
+        wait_until(lambda: list(page.targets()) == ["svc-4321"], 10, "the one row")
+        page.type(" ")
+        wait_until(lambda: "5,000 routes" in page.text("#shown"), 10, "all rows")
+        page.run("scrollTo(0, document.body.scrollHeight)")
+        wait_until(lambda: "svc-999" in page.targets(), 10, "the last row")  # hosts sort as text
+        page.assert_clean()
+
+
+@pytest.mark.parametrize("width, hidden", [(1400, []), (700, ["service", "p50"]), (420, ["p99"])])
+def test_nothing_overflows_at_any_width(browser, proxy, width, hidden):
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                            {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+    try:
+        page = Page(browser, proxy)
+        page.wait_targets(3)
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        for name in hidden:
+            assert not page.all(f".row.target .{name}"), name
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_base_path(browser, origin):
+    with Tagway(route(origin), options={"ui.path": "/lb"}) as tagway:
+        page = Page(browser, tagway)
+        browser.get(f"{tagway.admin_url}/lb/routes")
+        page.wait_targets(1)
+        assert page.text("#live-text") == "live"
