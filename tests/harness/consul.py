@@ -148,6 +148,12 @@ class Consul:
         self.put("/v1/agent/service/register", body)
         return service_id
 
+    def register_lasting(self, name, port, tags):
+        """As register; the check keeps its state over a restart of the agent, which remembers only what
+        was reported to it after the registration."""
+        service_id = self.register(name, port, tags)
+        self.set_health(service_id, "passing")
+
     def deregister(self, service_id):
         self.put(f"/v1/agent/service/deregister/{urllib.parse.quote(service_id)}")
 

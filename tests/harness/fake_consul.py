@@ -55,7 +55,7 @@ class FakeConsul:
         self.requests = []  # (time, path) of every request
         self.stopping = threading.Event()
         self._changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _Handler)
+        self._server = _Server(("127.0.0.1", self.port), _Handler)
         self._server.daemon_threads = True
         self._server.consul = self
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -97,6 +97,11 @@ class FakeConsul:
             self._changed.notify_all()
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """A client that went away is no error: ending tagway cuts its long polls."""
 
 
 class _Handler(BaseHTTPRequestHandler):
