@@ -196,6 +196,10 @@ const struct option_row OPTION_ROWS[] = {
     {.key = "ui.path", .type = OPTION_STRING, .preset = "",
      .json = "UI.Path", .apply = option_apply_ui_path,
      .help = "Path in front of all paths of UI and API, for a reverse proxy."},
+    {.key = "ui.hosts", .type = OPTION_STRING, .preset = "",
+     .json = "UI.Hosts", FIELD(admin.hosts),
+     .help = "Names, separated by commas, by which browsers may call UI and API, besides addresses,"
+             " localhost, this machine's names and *.consul. *: any. Others are answered 421."},
     {.key = "ui.routingtable.source.linkenabled", .type = OPTION_BOOL, .preset = "false",
      .json = "UI.RoutingTable.Source.LinkEnabled", .state = OPTION_IGNORED,
      .note = "the UI does not link sources",

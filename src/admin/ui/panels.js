@@ -63,11 +63,12 @@ export class Problems {
 
 const isPlain = (value) => value === null || typeof value !== "object";
 
-const label = (key) => key.replaceAll("_", " ");
+const label = (key) => key.replace(/^is_/, "").replace(/_ms(_ago)?$/, "$1").replaceAll("_", " ");
 
-function plain(value) {
-  if (value === null || value === "") return "–";
-  return typeof value === "boolean" ? (value ? "yes" : "no") : String(value);
+function plain(key, value) {
+  if (value === null || value === undefined || value === "") return "–";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return /_ms(_ago)?$/.test(key) ? age(value) : String(value);
 }
 
 function table(list) {
@@ -79,8 +80,8 @@ function table(list) {
   for (const item of list) {
     const row = el("tr");
     for (const key of keys) {
-      const value = item[key];
-      row.append(el("td", "", isPlain(value) ? plain(value ?? null) : JSON.stringify(value)));
+      const value = item[key] ?? null;
+      row.append(el("td", "", isPlain(value) ? plain(key, value) : JSON.stringify(value)));
     }
     body.append(row);
   }
@@ -101,7 +102,9 @@ function section(name, value, depth) {
   const facts = el("dl");
   for (const [key, item] of Object.entries(value)) {
     if (!isPlain(item)) continue;
-    facts.append(el("dt", "", label(key)), el("dd", "", plain(item)));
+    const fact = el("div");
+    fact.append(el("dt", "", label(key)), el("dd", "", plain(key, item)));
+    facts.append(fact);
   }
   if (facts.childElementCount > 0) box.append(facts);
   for (const [key, item] of Object.entries(value)) {

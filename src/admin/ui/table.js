@@ -64,7 +64,7 @@ function destination(row) {
 
 function newTargetRow(target) {
   const row = newRow("target");
-  const detail = [target.instance, target.opts, (target.tags || []).join(", ")];
+  const detail = [target.note, target.instance, target.opts, (target.tags || []).join(", ")];
   const sub = el("div", "sub", detail.filter((text) => text).join("  ·  "));
   sub.title = sub.textContent;
   row.cells.source.append(destination(target), sub);
