@@ -89,6 +89,8 @@ void pattern_set_unref(struct pattern_set *set);
 const struct pattern *pattern_set_next(const struct pattern_set *set, uint32_t *rank,
                                        struct str host, struct str with_port,
                                        uint32_t default_port);
+// 80 or 443 when the host ends with that port, else 0.
+uint32_t pattern_port(struct str host);
 // fabio's order of matching hosts: descending by the reversed name, port behind (fabio.md 4.1).
 int pattern_order(struct str a, struct str b);
 
@@ -109,6 +111,7 @@ struct table {
     size_t route_count;
     size_t target_count;
     size_t host_count;
+    size_t port_host_count;         // hosts that end with ":80" or ":443"
     size_t slot_count;              // a power of two, at least twice host_count
     struct table_slot *slots;       // owned
     const struct host_node **hosts; // owned; ascending by name

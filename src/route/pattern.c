@@ -16,6 +16,7 @@ struct pattern_set {
     uint32_t refs;
     struct arena arena; // tails, buckets, ranks, texts
     struct map buckets; // tail -> struct bucket
+    bool has_ports;     // some pattern has a port of its own
     size_t count;
     struct pattern at[]; // by rank
 };
@@ -51,6 +52,11 @@ static int reversed_at(struct str name, struct str port, size_t at)
         return (unsigned char)name.ptr[name.len - 1 - at];
     at -= name.len;
     return at < port.len ? (unsigned char)port.ptr[at] : -1;
+}
+
+uint32_t pattern_port(struct str host)
+{
+    return str_ends_with(host, STR(":80")) ? 80 : str_ends_with(host, STR(":443")) ? 443 : 0;
 }
 
 int pattern_order(struct str a, struct str b)
@@ -119,9 +125,8 @@ static int add_pattern(struct pattern_set *set, struct str host)
     pattern->host = arena_str(&set->arena, host);
     if (!pattern->host.ptr)
         return ERR_NOMEM;
-    pattern->port = str_ends_with(host, STR(":80"))    ? 80
-                    : str_ends_with(host, STR(":443")) ? 443
-                                                       : 0;
+    pattern->port = pattern_port(host);
+    set->has_ports = set->has_ports || pattern->port != 0;
     pattern->glob = glob_new(host, NULL);
     if (!pattern->glob)
         return ERR_NOMEM;
@@ -213,7 +218,8 @@ const struct pattern *pattern_set_next(const struct pattern_set *set, uint32_t *
 {
     struct search s = {set, host, with_port, default_port, *rank, (uint32_t)set->count};
     search_tails(&s, host);
-    search_tails(&s, with_port);
+    if (set->has_ports)
+        search_tails(&s, with_port);
     search_bucket(&s, STR(""));
     *rank = s.best + 1;
     return s.best < set->count ? &set->at[s.best] : NULL;

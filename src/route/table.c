@@ -92,7 +92,8 @@ const struct route *table_lookup_next(struct table_cursor *cursor)
         switch ((enum stage)cursor->stage) {
         case STAGE_WITH_PORT:
             cursor->stage = STAGE_NAME;
-            node = find_exact(table, host_with_port(cursor));
+            if (table->port_host_count > 0)
+                node = find_exact(table, host_with_port(cursor));
             break;
         case STAGE_NAME:
             cursor->stage = STAGE_PATTERNS;

@@ -164,12 +164,18 @@ static int take_patterns(struct table *table, struct routes *routes)
     return count > 0 && !table->patterns ? ERR_NOMEM : 0;
 }
 
-static void count_routes(struct table *table, const struct routes *routes)
+static void count_all(struct table *table, const struct routes *routes)
 {
     if (routes->newest) {
         table->digest = routes->newest->digest;
         table->route_count = routes->newest->route_count;
         table->target_count = routes->newest->target_count;
+        table->port_host_count = routes->newest->port_host_count;
+    }
+    LIST_FOREACH (link, &routes->changed_hosts) {
+        const struct host_entry *host = CONTAINER_OF(link, struct host_entry, changed_link);
+        if (pattern_port(host->name) != 0)
+            table->port_host_count += (size_t)(host->next_node != NULL) - (host->node != NULL);
     }
     LIST_FOREACH (link, &routes->dirty) {
         const struct path_entry *entry = CONTAINER_OF(link, struct path_entry, dirty_link);
@@ -205,7 +211,7 @@ struct table *table_build(struct routes *routes, uint64_t version)
     table->strategy = routes->config.strategy;
     table->refs = 1;
     list_init(&table->link);
-    count_routes(table, routes);
+    count_all(table, routes);
     size_t count;
     struct host_entry **changed = sort_changed(routes, &count);
     int rc = changed ? merge_hosts(table, routes->newest, changed, count) : ERR_NOMEM;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fixture.h"
 
+#include "base/rng.h"
 #include "node.h"
 
 // One set of routes and its table.
@@ -191,6 +192,40 @@ static void many_paths_are_indexed(void **state)
         assert_lookup(world.table, "x", "/A/b", false, is_folded ? "/a/b" : "/A");
         assert_lookup(world.table, "x", "/B", false, is_folded ? "/b" : "/B");
         assert_lookup(world.table, "x", "", false, "-");
+        world_fini(&world);
+    }
+}
+
+// Random paths on one host against a search from the front.
+static void indexed_paths_agree_with_a_linear_search(void **state)
+{
+    (void)state;
+    static const enum route_matcher matchers[] = {ROUTE_MATCH_PREFIX, ROUTE_MATCH_IPREFIX};
+    struct rng rng;
+    rng_init(&rng, 99);
+    for (int n = 0; n < 400; n++) {
+        struct world world;
+        char sources[2048] = "";
+        for (uint32_t k = 9 + rng_below(&rng, 60); k > 0; k--) {
+            strcat(sources, " /");
+            for (uint32_t len = rng_below(&rng, 6); len > 0; len--)
+                strcat(sources, (const char *[]){"a", "b", "A", "/"}[rng_below(&rng, 4)]);
+        }
+        enum route_matcher matcher = matchers[n % 2];
+        world_of_sources(&world, &(struct routes_config){.matcher = matcher}, sources);
+        for (int k = 0; k < 50; k++) {
+            char path[16] = "/";
+            for (uint32_t len = rng_below(&rng, 8); len > 0; len--)
+                strcat(path, (const char *[]){"a", "b", "A", "/"}[rng_below(&rng, 4)]);
+            struct table_iterator at = {0};
+            const struct route *route;
+            while ((route = table_next_route(world.table, &at))) {
+                if (matcher == ROUTE_MATCH_IPREFIX ? str_istarts_with(str_of(path), route->path)
+                                                   : str_starts_with(str_of(path), route->path))
+                    break;
+            }
+            assert_lookup(world.table, "h", path, false, route ? route->path.ptr : "-");
+        }
         world_fini(&world);
     }
 }
@@ -516,6 +551,7 @@ int main(void)
         cmocka_unit_test(long_hosts_match_only_routes_without_host),
         cmocka_unit_test(finds_the_first_path_in_descending_order),
         cmocka_unit_test(many_paths_are_indexed),
+        cmocka_unit_test(indexed_paths_agree_with_a_linear_search),
         cmocka_unit_test(globs_can_be_switched_off),
         cmocka_unit_test(finds_tcp_routes_by_exact_key),
         cmocka_unit_test(orders_patterns_by_reversed_name),
