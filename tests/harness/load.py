@@ -11,7 +11,8 @@ import time
 from .ports import free_port
 from .process import SLOWNESS
 
-_context = multiprocessing.get_context("fork")
+# Not "fork": a child must not keep the listeners of this process's origins open.
+_context = multiprocessing.get_context("spawn")
 
 
 class Load:
@@ -192,6 +193,7 @@ def _generate(port, requests, connections, pause, stop, progress, failed, pipe):
         for key, _ in events:
             readable(key.data)
     pipe.send((count, failures, latencies_us, answers))
+    pipe.close()
 
 
 def _content_length(head):
