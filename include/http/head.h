@@ -108,7 +108,8 @@ struct http_head {
                              // announce one (framing is then HTTP_BODY_NONE)
     bool has_content_length;
     bool is_keep_alive;    // persistence as this message's sender asks for it
-    bool is_upgrade;       // 1.1 request or 101 with Connection: upgrade and an Upgrade field
+    bool is_upgrade;       // websocket request (1.1, GET, no body) or 101, with Connection:
+                           // upgrade and one Upgrade field
     struct str upgrade;    // value of the Upgrade field when is_upgrade
     bool expects_continue; // request: Expect: 100-continue (HTTP/1.1 only)
     bool accepts_trailers; // request: TE names trailers

@@ -9,18 +9,22 @@
 
 // Writes the path used for matching into out (room for path.len + 1 bytes): percent-decoded ONCE,
 // "//" collapsed, "." and ".." resolved and never above the root, a trailing slash kept. Returns
-// its length, or a negative err_code: ERR_INVALID for a bad percent sequence. When `path` is
-// already normal, *result is path itself and nothing is written; else *result is the text in out.
-// See docs/routing.md, "Paths".
+// its length, or a negative err_code: ERR_INVALID for a bad percent sequence and for what origins
+// read in different ways: NUL, backslash, overlong UTF-8, "..;x" and ";x" segments, %2F beside a
+// dot segment,
+// ".." behind an empty segment. When `path` is already normal, *result is path itself; else *result
+// is the text in out. See docs/routing.md, "Paths".
 MUST_CHECK int http_normalise_path(struct str path, char *out, struct str *result);
 
 // Composes the path sent upstream: `path` as received (raw bytes), minus `strip` if it starts with
 // it (a prefix of bytes, no segment boundary), `prepend` in front, and a '/' at the start in any
-// case. out has room for path.len + prepend.len + 1 bytes. Bytes that must not stand in a target
-// (controls, space, '#', 0x7f-0xff) inside prepend are percent-encoded by whoever validated the
-// option; here they are refused: ERR_INVALID. Returns the length. When the raw path does not begin
-// with `strip` but its normalised form does (for example /%61bc with strip=/abc), the normalised,
-// re-encoded path is used instead, so that strip cannot be evaded.
+// case. normal_path is what http_normalise_path made of it. The normal path, encoded again, takes
+// the place of the raw one where the raw one could be read as a path that was not matched: when it
+// has dot segments, and with strip or prepend also when it has empty segments or begins with
+// `strip` only once decoded (/%61bc with strip=/abc). Room for 3 * path.len + prepend.len + 2 bytes
+// is always enough; ERR_TOO_LARGE when it is not. Bytes that must not stand in a path (controls,
+// space, '#', '?', 0x7f-0xff) inside prepend are percent-encoded by whoever validated the option;
+// here they are refused: ERR_INVALID. Returns the length.
 MUST_CHECK int http_rewrite_path(struct str path, struct str normal_path, struct str strip,
                                  struct str prepend, char *out, size_t room);
 

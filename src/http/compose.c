@@ -44,14 +44,26 @@ static inline void put_field(struct writer *writer, struct str name, struct str 
 {
     if (!has_room(writer, name.len + value.len + 4))
         return;
-    if (value.ptr == name.ptr + name.len + 2 && memcmp(value.ptr - 2, ": ", 2) == 0) {
-        append(writer, name.ptr, name.len + 2 + value.len); // received just as it is written
-    } else {
-        append(writer, name.ptr, name.len);
-        append(writer, ": ", 2);
-        if (value.len)
-            append(writer, value.ptr, value.len);
+    append(writer, name.ptr, name.len);
+    append(writer, ": ", 2);
+    if (value.len)
+        append(writer, value.ptr, value.len);
+    append(writer, "\r\n", 2);
+}
+
+// A field that goes on. Most come just as they are written: one copy does.
+static inline void put_received(struct writer *writer, const struct http_field *field)
+{
+    const char *between = field->name.ptr + field->name.len;
+
+    if (field->value.ptr != between + 2 || memcmp(between, ": ", 2) != 0) {
+        put_field(writer, field->name, field->value);
+        return;
     }
+    size_t len = field->name.len + 2 + field->value.len;
+    if (!has_room(writer, len + 2))
+        return;
+    append(writer, field->name.ptr, len);
     append(writer, "\r\n", 2);
 }
 
@@ -125,7 +137,7 @@ static void put_max_forwards(struct writer *writer, const struct http_field *fie
     uint64_t left;
 
     if (!str_to_u64(field->value, &left) || left == 0) {
-        put_field(writer, field->name, field->value);
+        put_received(writer, field);
         return;
     }
     put(writer, field->name);
@@ -185,7 +197,7 @@ static void put_request_fields(struct writer *writer, const struct http_head *he
         default: break;
         }
         if (!is_ours(field->name, config))
-            put_field(writer, field->name, field->value);
+            put_received(writer, field);
     }
 }
 
@@ -406,7 +418,7 @@ int http_compose_response(const struct http_head *head, const struct http_answer
             (field->id == HTTP_FIELD_STRICT_TRANSPORT_SECURITY && answer->sts.len))
             continue;
         has_date |= field->id == HTTP_FIELD_DATE;
-        put_field(&writer, field->name, field->value);
+        put_received(&writer, field);
     }
     if (is_final) {
         if (!has_date && answer->date.len)

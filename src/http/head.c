@@ -280,10 +280,10 @@ static int collect_fields(struct http_head *head, llhttp_type_t type, const char
     llhttp_init(&parser, type, &SETTINGS);
     parser.data = &collector;
     llhttp_errno_t error = llhttp_execute(&parser, bytes, len);
-    if (collector.refusal)
-        return collector.refusal;
     if (type == HTTP_REQUEST && is_foreign_method(llhttp_get_method(&parser)))
         return HTTP_UNKNOWN_METHOD;
+    if (collector.refusal)
+        return collector.refusal;
     if (error != HPE_OK && !collector.is_complete &&
         llhttp_get_error_pos(&parser) < bytes + line_len) {
         // All else in the line was checked before.

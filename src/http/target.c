@@ -168,8 +168,6 @@ static bool resolve_dots(char *path, size_t *len, bool *has_dots)
         }
         at = end;
     }
-    if (out == 0)
-        path[out++] = '/';
     *len = out;
     return true;
 }

@@ -414,6 +414,11 @@ static void verification_sees_changes(void **state)
         if (http_verify_request(&head, &forward, &NO_CONFIG, requests[i], strlen(requests[i])))
             fail_msg("%s", requests[i]);
     }
+    forward.dst_query = STR("d");
+    assert_false(http_verify_request(&head, &forward, &NO_CONFIG, good, strlen(good)));
+    static const char glued[] =
+        "POST /x?dq HTTP/1.1\r\nHost: up:8080\r\nX-A: 1\r\nContent-Length: 7\r\n\r\n";
+    assert_false(http_verify_request(&head, &forward, &NO_CONFIG, glued, strlen(glued)));
     assert_int_equal(http_parse_response(&head, good_response, strlen(good_response),
                                          &HTTP_RESPONSE_LIMITS, HTTP_METHOD_GET),
                      HTTP_ACCEPTED);

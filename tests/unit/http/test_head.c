@@ -74,6 +74,7 @@ static const struct row REQUESTS[] = {
     {"PROPFIND / HTTP/1.1\r\n" H "\r\n", HTTP_ACCEPTED},
     {"M-SEARCH / HTTP/1.1\r\n" H "\r\n", HTTP_ACCEPTED},
     {"SOURCE / HTTP/1.1\r\n" H "\r\n", HTTP_UNKNOWN_METHOD},
+    {"SOURCE / HTTP/1.1\r\n" H "X: a\r\n b\r\n\r\n", HTTP_UNKNOWN_METHOD},
     {"DESCRIBE / HTTP/1.1\r\n" H "\r\n", HTTP_UNKNOWN_METHOD},
     {"PRI / HTTP/1.1\r\n" H "\r\n", HTTP_UNKNOWN_METHOD},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HTTP_BAD_VERSION},
@@ -187,6 +188,7 @@ static const struct row REQUESTS[] = {
     // Content-Length.
     {"POST / HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\n", HTTP_ACCEPTED},
     {"POST / HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n", HTTP_ACCEPTED},
+    {"POST / HTTP/1.1\r\n" H "Content-Length: 5  \r\nX: y \t\r\n\r\n", HTTP_ACCEPTED},
     {"POST / HTTP/1.1\r\n" H "Content-Length: 9223372036854775807\r\n\r\n", HTTP_ACCEPTED},
     {"POST / HTTP/1.1\r\n" H "Content-Length: 9223372036854775808\r\n\r\n", HTTP_BAD_LENGTH},
     {"POST / HTTP/1.1\r\n" H "Content-Length: 99999999999999999999\r\n\r\n", HTTP_BAD_LENGTH},
