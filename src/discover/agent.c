@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 1. A watch that needs a full read enqueues itself; agent_pump sends the reads, eight at a time.
-// 2. No connection: the agent is away. Queued reads stay queued; one at a time goes out as a probe,
+// 2. No connection: the agent is away. Queued reads stay queued; now and then one goes out as a
+// probe,
 //    with growing delay up to AWAY_CAP_MS. Any answer at all ends this, and the queue runs again.
 // 3. 429: the number of long polls allowed is halved and grows back one every ten seconds.
 #include "discover/agent.h"
@@ -15,12 +16,15 @@ enum {
     READS_PER_S = 50,
     READS_BURST = 100,
     READS_PARALLEL = 8,
+    PROBES_PARALLEL = 4,
+    PROBE_PAUSE_MS = 1000,
     AWAY_CAP_MS = 1500, // one probe at a time is cheap, and routes shall move soon after a restart
     RETRY_CAP_MIN_MS = 2000,
     RETRY_CAP_MAX_MS = 15 * 1000,
     RETRY_CAP_PER_FAILING_MS = 250,
     WATCH_LIMIT_MIN = 4,
     RECOVERY_STEP_MS = 10 * 1000,
+    SETTLE_MS = 10 * 1000, // the usual interval of checks
 };
 
 const char *watch_class_text(enum watch_class class)
@@ -76,7 +80,7 @@ void agent_pump(struct agent *agent)
 {
     while (!agent->is_stopping && !list_is_empty(&agent->queue)) {
         uint64_t now_ms = clock_now_ms();
-        if (agent->running >= (agent->away_since_ms ? 1 : READS_PARALLEL))
+        if (agent->running >= (agent->away_since_ms ? PROBES_PARALLEL : READS_PARALLEL))
             return;
         if (agent->away_since_ms && now_ms < agent->retry_at_ms) {
             uv_timer_start(&agent->timer, on_timer, agent->retry_at_ms - now_ms, 0);
@@ -94,13 +98,25 @@ void agent_pump(struct agent *agent)
             uv_timer_start(&agent->timer, on_timer, delay_ms, 0);
             return;
         }
+        // A server that has no leader yet may sit on a probe for many seconds.
+        if (agent->away_since_ms)
+            agent->retry_at_ms = now_ms + PROBE_PAUSE_MS;
         list_remove(&watch->queue_link);
         watch_send_queued(watch);
     }
 }
 
+void agent_note_broken(struct agent *agent)
+{
+    agent->is_broken = true;
+}
+
 void agent_note_answer(struct agent *agent)
 {
+    if (agent->is_broken) {
+        agent->is_broken = false;
+        agent->settled_at_ms = clock_now_ms() + SETTLE_MS;
+    }
     if (!agent->away_since_ms)
         return;
     log_info("consul at %s answers again after %llu ms", agent->settings->base_url,
@@ -116,6 +132,7 @@ void agent_note_answer(struct agent *agent)
 void agent_note_away(struct agent *agent, const char *failure)
 {
     uint64_t now_ms = clock_now_ms();
+    agent->is_broken = true;
     agent->retry_at_ms = now_ms + backoff_next(&agent->backoff, &agent->rng, AWAY_CAP_MS);
     if (agent->away_since_ms)
         return;

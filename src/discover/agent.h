@@ -62,6 +62,8 @@ struct agent {
     struct backoff backoff; // while away
     uint64_t away_since_ms; // 0: the agent answers
     uint64_t retry_at_ms;   // while away: not before
+    bool is_broken;         // connections failed; the next answer may come from a new process
+    uint64_t settled_at_ms; // until then its checks may not have run yet
 
     unsigned failing;     // watches whose last request failed
     unsigned watch_limit; // long polls allowed now; shrinks on 429
@@ -87,6 +89,7 @@ void agent_pump(struct agent *agent);
 
 // What the answer to some request says about the agent.
 void agent_note_answer(struct agent *agent);
+void agent_note_broken(struct agent *agent);
 void agent_note_away(struct agent *agent, const char *failure);
 void agent_note_crowded(struct agent *agent);
 // The longest delay of one watch's retries: short while few fail, so that they recover soon, longer

@@ -22,12 +22,20 @@
 
 struct registrar;
 
+// Why removals are not believed yet.
+enum hold_reason {
+    HOLD_NONE,
+    HOLD_MASS,    // too many at once
+    HOLD_RESTART, // checks are critical until they have run once after the agent's start
+};
+
 // A service whose tags contain the prefix, as the catalog says.
 struct service {
     struct consul *consul;
     struct str name; // lies behind the struct
     struct watch watch;
     struct list link;      // consul->polled or consul->resting
+    enum hold_reason hold; // why removals are held back; a consistent read ends it
     struct list held_link; // consul->held
     struct def_list defs;  // as delivered
     uint64_t digest;       // of the last applied answer
@@ -105,6 +113,13 @@ void service_close(struct service *service); // takes it out of everything; free
 void service_poll(struct service *service);
 void service_rest(struct service *service);
 void service_check_gone(struct service *service); // no longer listed
+
+// consul_guard.c
+// Whether the removal of so many instances of the service is to be held; is_listed: the service
+// still has instances at all.
+enum hold_reason hold_reason_of(struct service *service, unsigned removed, bool is_listed);
+void hold_begin(struct service *service, enum hold_reason reason);
+void hold_end(struct service *service);
 
 // consul_digest.c
 extern const struct watch_ops STATE_OPS;

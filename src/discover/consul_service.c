@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 1. on_answer: decode; equal digest: nothing happened.
 // 2. An empty list of a service that had instances is read again, not stale, before it is believed.
-// 3. defs_build; the guard may hold removals back, additions go through.
+// 3. defs_build; removals may be held back (consul_guard.c), additions go through.
 // 4. feed_set_service; the service moves to the front of those that deserve a poll of their own.
 // A service that the catalog no longer lists is read once more and freed when no route is left.
 // Any failure on the way leaves everything as it was; the watch reads again.
@@ -11,8 +11,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "discover/feed.h"
-
-enum { GUARD_HOLD_MS = 5000 };
 
 static int on_answer(struct watch *watch, const struct http_response *response, struct err *err);
 static void on_refused(struct watch *watch);
@@ -73,7 +71,7 @@ void service_close(struct service *service)
     consul->instance_total -= service->defs.instances;
     consul->polled_count -= service->watch.is_polling;
     list_remove(&service->link);
-    list_remove(&service->held_link);
+    hold_end(service);
     consul->closing += consul->is_stopping;
     watch_close(&service->watch, on_closed);
     defs_forget(service->name, consul->problems);
@@ -139,48 +137,6 @@ void service_check_gone(struct service *service)
     watch_read(&service->watch, READ_DEFAULT);
 }
 
-static void on_guard_timer(uv_timer_t *timer)
-{
-    struct consul *consul = timer->data;
-    LIST_FOREACH (link, &consul->held)
-        watch_read(&CONTAINER_OF(link, struct service, held_link)->watch, READ_CONSISTENT);
-}
-
-static void hold(struct service *service)
-{
-    struct consul *consul = service->consul;
-    if (list_is_empty(&consul->held)) {
-        consul->guard_activations++;
-        log_warn("consul: more than %u %% of all instances would go at once; removals are held "
-                 "back until they are confirmed",
-                 consul->config->mass_drop_percent);
-        problems_begin(consul->problems, STR("consul/guard"));
-        problems_add(consul->problems,
-                     &(struct problem){.source = STR("consul"),
-                                       .reason = STR("mass removal held back for confirmation")});
-        problems_end(consul->problems);
-    }
-    if (!list_is_linked(&service->held_link))
-        list_push_back(&consul->held, &service->held_link);
-    service->is_verifying = true;
-    if (!uv_is_active((uv_handle_t *)&consul->guard_timer))
-        uv_timer_start(&consul->guard_timer, on_guard_timer, GUARD_HOLD_MS, 0);
-}
-
-static void release(struct service *service)
-{
-    struct consul *consul = service->consul;
-    service->is_verifying = false;
-    if (!list_is_linked(&service->held_link))
-        return;
-    list_remove(&service->held_link);
-    if (list_is_empty(&consul->held)) {
-        uv_timer_stop(&consul->guard_timer);
-        guard_init(&consul->guard, consul->config->mass_drop_percent);
-        problems_clear(consul->problems, STR("consul/guard"));
-    }
-}
-
 // Delivers the list and takes it over; on failure it is freed and nothing has changed.
 static int apply(struct service *service, struct def_list *defs)
 {
@@ -211,11 +167,16 @@ static int take_in(struct service *service, const struct health_answer *answer, 
     // Maintenance is somebody's decision, not an accident: the guard lets it pass.
     unsigned left = defs.up + defs.in_maintenance;
     unsigned removed = service->defs.up > left ? service->defs.up - left : 0;
-    bool is_held = service->has_data && removed > 0 && !is_verified &&
-                   (service->is_verifying ||
-                    !guard_admits(&consul->guard, clock_now_ms(), consul->up_total, removed));
-    if (is_held) {
-        status = defs_keep(&defs, &service->defs);
+    bool is_doubtful = service->has_data && removed > 0 && !is_verified;
+    enum hold_reason reason = HOLD_NONE;
+    if (is_doubtful)
+        reason = hold_reason_of(service, removed, answer->count > 0);
+    if (reason != HOLD_NONE) {
+        // After a restart of the agent only checks are in doubt, not whether an instance exists;
+        // where instances without a good check are left out, the two look the same.
+        bool keeps_vanished =
+            reason == HOLD_MASS || consul->config->unhealthy_routes == UNHEALTHY_DROP;
+        status = defs_keep(&defs, &service->defs, keeps_vanished);
         if (status < 0) {
             def_list_fini(&defs);
             return status;
@@ -225,13 +186,13 @@ static int take_in(struct service *service, const struct health_answer *answer, 
     if (status < 0)
         return status;
     service->has_data = true;
-    if (is_held) {
+    if (reason != HOLD_NONE) {
         // Not remembered as seen: the next answer is looked at whatever it says.
         service->digest = 0;
-        hold(service);
+        hold_begin(service, reason);
     } else {
         service->digest = answer->digest;
-        release(service);
+        hold_end(service);
     }
     return WATCH_CHANGED;
 }
@@ -263,8 +224,7 @@ static int on_answer(struct watch *watch, const struct http_response *response, 
 
     bool is_fresh = watch->was_full && watch->sent_mode >= READ_DEFAULT;
     bool is_confirmed = service->is_confirming && is_fresh;
-    bool is_verified =
-        service->is_verifying && watch->was_full && watch->sent_mode == READ_CONSISTENT;
+    bool is_verified = service->hold && watch->was_full && watch->sent_mode == READ_CONSISTENT;
     if (answer.count == 0 && service->defs.up > 0 && !is_confirmed && !is_verified) {
         service->is_confirming = true;
         watch_read(watch, READ_DEFAULT);
@@ -285,7 +245,7 @@ static int on_answer(struct watch *watch, const struct http_response *response, 
     bool was_awaited = service->is_awaited;
     consul_answered(consul, &service->is_awaited);
     bool is_listed = service->listed_at >= consul->catalog_pass;
-    if (!is_listed && service->defs.count == 0 && !service->is_verifying) {
+    if (!is_listed && service->defs.count == 0 && !service->hold) {
         service_close(service);
         return status;
     }

@@ -190,7 +190,7 @@ static bool is_same_origin(const struct route_def *a, const struct route_def *b)
            str_eq(a->host, b->host) && str_eq(a->path, b->path);
 }
 
-int defs_keep(struct def_list *list, const struct def_list *before)
+int defs_keep(struct def_list *list, const struct def_list *before, bool keeps_vanished)
 {
     for (size_t i = 0; i < before->count; i++) {
         struct route_def *old = before->items[i];
@@ -199,11 +199,11 @@ int defs_keep(struct def_list *list, const struct def_list *before)
         size_t k = 0;
         while (k < list->count && !is_same_origin(list->items[k], old))
             k++;
-        if (k == list->count) {
+        if (k == list->count && keeps_vanished) {
             int status = def_list_add(list, route_def_ref(old));
             if (status < 0)
                 return status;
-        } else if (list->items[k]->health != ROUTE_UP) {
+        } else if (k < list->count && list->items[k]->health != ROUTE_UP) {
             route_def_unref(list->items[k]);
             list->items[k] = route_def_ref(old);
         }

@@ -30,8 +30,8 @@ MUST_CHECK int def_list_add(struct def_list *list, struct route_def *def);
 MUST_CHECK int defs_build(struct def_list *list, const struct health_answer *answer,
                           struct str service, const struct consul_config *config,
                           struct problems *problems);
-// Adds to `list` what `before` had up and `list` has not: removals are held back, additions are
-// not.
-MUST_CHECK int defs_keep(struct def_list *list, const struct def_list *before);
+// Removals are held back: what `before` had up stays up in `list`, if its instance is in the list
+// or keeps_vanished. 0 or ERR_NOMEM.
+MUST_CHECK int defs_keep(struct def_list *list, const struct def_list *before, bool keeps_vanished);
 // Drops the service's problems.
 void defs_forget(struct str service, struct problems *problems);

@@ -248,6 +248,9 @@ static void fail(struct watch *watch, const struct http_response *response)
     if (response->is_deadline)
         agent->counters.deadlines++;
     if (!response->is_connect_failure) {
+        // A polled connection that the agent closes, as it does when it goes down.
+        if (!response->is_deadline && !watch->was_full)
+            agent_note_broken(agent);
         note_failure(watch, response->failure);
         wait_then_go(watch, retry_delay_ms(watch));
         return;
