@@ -151,6 +151,7 @@ int exchange_begin(struct client *client, const char *head_bytes, char *bytes, s
         exchange_refuse(exchange, (enum http_refusal) - rc);
         return 0;
     }
+    exchange->bytes_in = *used;
     if (is_body_too_large(exchange)) {
         exchange_fail(exchange, 413, STR_NULL);
         return 0;
@@ -174,6 +175,7 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
         exchange_refuse(exchange, (enum http_refusal) - rc);
         return len;
     }
+    exchange->bytes_in += used;
     if (is_body_too_large(exchange)) {
         exchange_fail(exchange, 413, STR_NULL);
         return len;

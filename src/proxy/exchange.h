@@ -71,6 +71,8 @@ struct exchange {
     const void *tried[TRIES_MAX]; // endpoints; compared, never read
 
     uint64_t start_us;
+    uint64_t sent_turn; // of the worker's loop, when the request was sent
+    uint64_t bytes_in;  // body bytes from the client
     uint64_t bytes_out; // body bytes to the client
 };
 

@@ -30,6 +30,7 @@ void exchange_log(struct exchange *exchange)
         .client_port = client->peer_port,
         .minor_version = exchange->client_minor,
         .status = exchange->status ? exchange->status : 499, // the client went away first
+        .bytes_received = exchange->bytes_in,
         .bytes_sent = exchange->bytes_out,
         .attempts = exchange->tries,
         .reason = str_of(exchange->reason),

@@ -15,12 +15,17 @@
 #include "base/log.h"
 #include "http/compose.h"
 #include "http/target.h"
+#include "http/verify.h"
 #include "proxy/exchange.h"
 #include "proxy/page.h"
 #include "route/table.h"
 #include "upstream/target.h"
 
-enum { TARGET_ROOM = 32 << 10, EJECTION_SCAN_MAX = 64 };
+enum {
+    TARGET_ROOM = 32 << 10,  // a target is below HTTP_REQUEST_LIMITS.target_max
+    REWRITE_ROOM = 64 << 10, // three times that, and what prepend adds: everything may become %XX
+    EJECTION_SCAN_MAX = 64,
+};
 
 struct picker {
     const struct exchange *exchange;
@@ -149,7 +154,8 @@ static bool answer_redirect(struct exchange *exchange, const struct route_def *d
     buf_append_cstr(&page, "<a href=\"");
     append_html(&page, str_make(location, (size_t)len));
     buf_printf(&page, "\">%s</a>.\n\n", http_reason(def->redirect_code));
-    exchange_answer(exchange, def->redirect_code, extra, STR("text/html; charset=utf-8"), buf_str(&page));
+    exchange_answer(exchange, def->redirect_code, extra, STR("text/html; charset=utf-8"),
+                    buf_str(&page));
     buf_fini(&page);
     return true;
 }
@@ -228,7 +234,7 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
     const struct http_head *head = &worker->request_head;
     const struct route_def *def = chosen->def;
     const struct client *client = exchange->client;
-    char path[TARGET_ROOM];
+    char path[REWRITE_ROOM];
     struct http_forward forward = {
         .client_ip = client_ip(client),
         .is_peer_trusted = client->is_peer_trusted,
@@ -238,7 +244,9 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
         .host = head->host,
         .strip = def->strip,
     };
-    if (def->strip.len || def->prepend.len) {
+    // A path with dot segments goes on as it was matched, so that no rule can be walked around; any
+    // other goes on byte for byte.
+    if (def->strip.len || def->prepend.len || normal_path.ptr != head->path.ptr) {
         int len =
             http_rewrite_path(head->path, normal_path, def->strip, def->prepend, path, sizeof path);
         if (len < 0)
@@ -249,8 +257,13 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
         forward.host = chosen->target->host_header;
     else if (def->host_option.len)
         forward.host = def->host_option;
-    return http_compose_request(head, &forward, &worker->config->compose, worker->loop.out_scratch,
-                                LOOP_OUT_SCRATCH);
+    char *out = worker->loop.out_scratch;
+    int len = http_compose_request(head, &forward, &worker->config->compose, out, LOOP_OUT_SCRATCH);
+#ifndef NDEBUG
+    BUG_ON(len >= 0 &&
+           !http_verify_request(head, &forward, &worker->config->compose, out, (size_t)len));
+#endif
+    return len;
 }
 
 // Sends to the chosen target. 0, or a libuv error code when the try failed before a byte was sent.
@@ -275,6 +288,7 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
         exchange->is_client_paused = true;
         client_read_stop(exchange->client);
     }
+    exchange->sent_turn = counter_get(&exchange->worker->counters.turns);
     exchange_arm_download(exchange);
     return 0;
 }

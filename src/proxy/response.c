@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "http/compose.h"
+#include "http/verify.h"
 #include "proxy/exchange.h"
 
 enum { INTERIM_MAX = 32 };
@@ -81,6 +82,20 @@ static void pass_body(struct exchange *exchange, const struct iovec *head_part, 
         exchange_arm_download(exchange);
 }
 
+// The head in worker->response_head for the client, into the out scratch. Length or a negative
+// err_code.
+static int compose(const struct exchange *exchange, const struct http_answer *answer)
+{
+    struct worker *worker = exchange->worker;
+    char *out = worker->loop.out_scratch;
+    int len = http_compose_response(&worker->response_head, answer, out, LOOP_OUT_SCRATCH);
+#ifndef NDEBUG
+    BUG_ON(len >= 0 && !http_verify_response(&worker->response_head, answer,
+                                             (enum http_method)exchange->method, out, (size_t)len));
+#endif
+    return len;
+}
+
 static void begin_answer(struct exchange *exchange, char *body, size_t len)
 {
     struct worker *worker = exchange->worker;
@@ -116,7 +131,7 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
         .sts = worker->config->sts_value,
         .date = worker_date(worker),
     };
-    int head_len = http_compose_response(head, &answer, worker->loop.out_scratch, LOOP_OUT_SCRATCH);
+    int head_len = compose(exchange, &answer);
     if (head_len < 0) {
         exchange->phase = EXCHANGE_WAITING;
         refuse(exchange, HTTP_HEAD_TOO_LARGE);
@@ -139,8 +154,7 @@ static bool relay_interim(struct exchange *exchange)
     if (exchange->client_minor == 0)
         return true;
     struct http_answer answer = {.client_minor = 1, .framing = HTTP_BODY_NONE};
-    int len = http_compose_response(&worker->response_head, &answer, worker->loop.out_scratch,
-                                    LOOP_OUT_SCRATCH);
+    int len = compose(exchange, &answer);
     if (len < 0) {
         refuse(exchange, HTTP_HEAD_TOO_LARGE);
         return false;
@@ -161,7 +175,7 @@ static void begin_tunnel(struct exchange *exchange, char *rest, size_t len)
     exchange_note_response(exchange, 101);
     exchange_note_success(exchange);
     struct http_answer answer = {.client_minor = 1, .framing = HTTP_BODY_NONE};
-    int head_len = http_compose_response(head, &answer, worker->loop.out_scratch, LOOP_OUT_SCRATCH);
+    int head_len = compose(exchange, &answer);
     if (head_len < 0) {
         refuse(exchange, HTTP_HEAD_TOO_LARGE);
         return;
@@ -212,11 +226,26 @@ static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
     block_put(&worker->loop.blocks, collected);
 }
 
+// What a pooled connection shows in the very turn the request was sent on it had been waiting there
+// before: it belongs to an earlier response (wire rule 21). Requests that cannot be replayed had a
+// look at the connection first, see upstream_get_idle.
+static bool is_unsolicited(const struct exchange *exchange)
+{
+    return exchange->phase == EXCHANGE_WAITING && exchange->conn->is_reused &&
+           exchange->can_replay && exchange->is_idempotent &&
+           exchange->sent_turn == counter_get(&exchange->worker->counters.turns);
+}
+
 static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
 {
     struct exchange *exchange = conn->user;
     if (exchange->phase == EXCHANGE_ANSWERING) {
         pass_body(exchange, NULL, bytes, len);
+        return;
+    }
+    if (is_unsolicited(exchange)) {
+        counter_add(&exchange->worker->counters.surplus_bytes, 1);
+        exchange_retry(exchange, false, 502);
         return;
     }
     // The first byte: from here on the request has been accepted and is never sent again.
