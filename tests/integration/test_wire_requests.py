@@ -233,7 +233,9 @@ FORWARDED = {
     "plain": (get(), b"GET / HTTP/1.1", {}),
     "method-extension": (line(b"PROPFIND /x HTTP/1.1"), b"PROPFIND /x HTTP/1.1", {}),
     "query": (line(b"GET /x?a=b?c=/../d HTTP/1.1"), b"GET /x?a=b?c=/../d HTTP/1.1", {}),
-    "raw-path": (line(b"GET /%41//./b/../c;d=e HTTP/1.1"), b"GET /%41//./b/../c;d=e HTTP/1.1", {}),
+    "raw-path": (line(b"GET /%41//b%2fc;d=e HTTP/1.1"), b"GET /%41//b%2fc;d=e HTTP/1.1", {}),
+    # What was matched is what is sent: no route's rule is walked around by dot segments.
+    "dot-segments": (line(b"GET /%41//./b/../c;d=e HTTP/1.1"), b"GET /A/c;d=e HTTP/1.1", {}),
     "odd-bytes": (line(b"GET /[]{}|^`\"<>?\\ HTTP/1.1"), b"GET /[]{}|^`\"<>?\\ HTTP/1.1", {}),
     "absolute": (line(b"GET http://abs.example:81/x?y HTTP/1.1"), b"GET /x?y HTTP/1.1",
                  {"host": "abs.example:81"}),
