@@ -171,7 +171,8 @@ def test_access_log():
     with Origin() as origin:
         for form, mark in (("common", '"GET /logged?x HTTP/1.1" 200 6'), ("combined", '"http://from/" "agent \\x22'),
                            ("json", '"status":200')):
-            with Tagway(route(origin), {"log.access.target": "stdout", "log.access.format": form}) as tagway:
+            with Tagway(route(origin), {"log.access.target": "stdout", "log.access.format": form,
+                                         "proxy.workers": 1}) as tagway:
                 tagway.get("/logged?x", fields=[("Referer", "http://from/"), ("User-Agent", 'agent "x')])
                 tagway.get("/", host="none")
                 tagway.finish()
