@@ -131,6 +131,13 @@ static void on_admin_closed(void *ctx)
 
 static void close_handles(struct process *process)
 {
+    // Closing the handles brings the default actions back: one more SIGTERM must not turn a clean
+    // end into a kill.
+    sigset_t ours;
+    sigemptyset(&ours);
+    for (size_t i = 0; i < ARRAY_LEN(SIGNALS); i++)
+        sigaddset(&ours, SIGNALS[i]);
+    pthread_sigmask(SIG_BLOCK, &ours, NULL);
     uv_close((uv_handle_t *)&process->tick, NULL);
     uv_close((uv_handle_t *)&process->grace, NULL);
     for (size_t i = 0; i < ARRAY_LEN(SIGNALS); i++)

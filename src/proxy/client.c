@@ -22,6 +22,7 @@ enum {
     PIPELINE_MAX = 64 << 10, // bytes kept of what comes behind the running request
     LINGER_MS = 1000,        // wire rule 10
     LINGER_BYTES = 64 << 10,
+    DRAIN_IDLE_MS = 1000, // an idle connection outlives the start of draining by so much
 };
 
 static const struct sock_events SOCK_EVENTS;
@@ -344,8 +345,10 @@ static void on_timer(struct timer *timer)
 void client_drain(struct client *client)
 {
     client->must_close = true;
+    // The peer may just be sending: it hears Connection: close in its next answer, or a moment
+    // later FIN.
     if (client->state == CLIENT_IDLE)
-        linger(client);
+        arm(client, DRAIN_IDLE_MS);
 }
 
 static const struct sock_events SOCK_EVENTS = {

@@ -45,7 +45,7 @@ struct client {
 void client_accept(struct worker_listener *listener);
 // Closes at once. with_reset where a plain end could be taken for a complete message.
 void client_close(struct client *client, bool with_reset);
-// For draining: closes when no request is running, else after the running one.
+// For draining: closes after the running or the next answer, or after a second of idleness.
 void client_drain(struct client *client);
 
 static inline struct str client_ip(const struct client *client)

@@ -75,7 +75,7 @@ MUST_CHECK int worker_init(struct worker *worker, unsigned id, const struct prox
 // Starts listening and the thread. 0 or a negative err_code.
 MUST_CHECK int worker_start(struct worker *worker, struct err *err);
 
-// On the worker's thread, by message: stop accepting, close idle clients, say Connection: close;
+// On the worker's thread, by message: stop accepting, say Connection: close, close idle clients;
 // on_empty is called when the last client is gone.
 void worker_drain(struct worker *worker);
 // As worker_drain, and cuts what is running.
