@@ -14,8 +14,10 @@
 
 #include <cmocka.h>
 
+#include "admin/live.h"
 #include "admin/server.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "world.h"
 
 static struct world world;
@@ -160,6 +162,20 @@ static void restart(struct admin_config with)
 {
     stop();
     start(with);
+}
+
+// `count` routes with long paths that end in `mark`.
+static void set_long_routes(unsigned count, unsigned mark)
+{
+    struct buf commands;
+    buf_init(&commands, 1 << 20);
+    for (unsigned i = 0; i < count; i++)
+        buf_printf(&commands, "route add web /%01800u-%u http://127.0.0.1:%u/\n", i, mark,
+                   1000 + i);
+    buf_append_char(&commands, '\0');
+    assert_int_equal(buf_status(&commands), 0);
+    world_set_routes(&world, "web", commands.ptr);
+    buf_fini(&commands);
 }
 
 static void test_probes(void **state)
@@ -431,13 +447,7 @@ static void test_idle_connections_give_way(void **state)
 static void test_large_answers_arrive_whole(void **state)
 {
     (void)state;
-    struct buf commands;
-    buf_init(&commands, 1 << 20);
-    for (unsigned i = 0; i < 60; i++)
-        buf_printf(&commands, "route add web /%0900u http://127.0.0.1:%u/\n", i, 1000 + i);
-    buf_append_char(&commands, '\0');
-    world_set_routes(&world, "web", commands.ptr);
-    buf_fini(&commands);
+    set_long_routes(60, 0);
     // More than the socket buffers hold: the answers wait in memory until the client reads.
     int fd = dial();
     for (unsigned i = 0; i < 30; i++) {
@@ -551,6 +561,89 @@ static void test_streams_are_bounded(void **state)
         close(fds[i]);
 }
 
+static void test_a_slow_viewer_is_sent_everything_anew(void **state)
+{
+    (void)state;
+    set_long_routes(60, 0);
+    int slow = open_stream();
+    buf_clear(&answer);
+    assert_true(read_until(slow, &answer, "event: table"));
+    // Changes of 200 KB and more each, unread, until they cannot all lie in the sockets.
+    for (unsigned i = 1; i <= 25; i++) {
+        set_long_routes(60, i);
+        uint64_t end_ms = clock_now_ms() + LIVE_LOOK_MS;
+        while (clock_now_ms() < end_ms)
+            turn();
+    }
+    set_long_routes(1, 999);
+    buf_clear(&answer);
+    assert_true(read_until(slow, &answer, "event: table"));
+    assert_true(read_until(slow, &answer, "-999\""));
+    close(slow);
+}
+
+// Whatever allocation fails: at most this connection is lost, and the next request is answered.
+static void test_shortage_costs_one_answer(void **state)
+{
+    (void)state;
+    static const char *const targets[] = {"/api/routes?pretty", "/api/manual", "//x?y",
+                                          "/metrics",           "/api/events", "/api/problems"};
+    world_set_routes(&world, "web", "route add web /x http://127.0.0.1:1/\n");
+    counter_add(&world_counters(&world, "http://127.0.0.1:1/", 0)->requests, 5);
+    for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
+        for (int64_t allocations = 1; allocations < 40; allocations++) {
+            int fd = dial();
+            char request[256];
+            int len = snprintf(request, sizeof request,
+                               "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+                               targets[i]);
+            mem_fail_after(allocations);
+            send_all(fd, request, (size_t)len);
+            for (unsigned k = 0; k < 5; k++)
+                turn();
+            mem_fail_after(-1);
+            close(fd);
+        }
+    }
+    assert_string_equal(body_of(get("/health")), "OK\n");
+    int fd = open_stream();
+    buf_clear(&answer);
+    assert_true(read_until(fd, &answer, "event: table"));
+    // A viewer outlives a table it could not be told of.
+    mem_fail_after(0);
+    for (unsigned k = 0; k < 5; k++)
+        turn();
+    mem_fail_after(-1);
+    world_set_routes(&world, "more", "route add more /y http://127.0.0.1:2/\n");
+    mem_fail_after(0);
+    uint64_t end_ms = clock_now_ms() + 3 * LIVE_LOOK_MS;
+    while (clock_now_ms() < end_ms)
+        turn();
+    mem_fail_after(-1);
+    assert_true(read_until(fd, &answer, "\"service\":\"more\""));
+    close(fd);
+    mem_fail_after(0);
+    struct err err = {0};
+    assert_null(admin_start(&world.loop, &config, &world.sources, &err));
+    mem_fail_after(-1);
+    assert_int_equal(err.code, ERR_NOMEM);
+}
+
+static void test_a_connection_waits_for_memory(void **state)
+{
+    (void)state;
+    mem_fail_after(0);
+    int fd = dial();
+    for (unsigned k = 0; k < 20; k++)
+        turn();
+    mem_fail_after(-1);
+    buf_clear(&answer);
+    const char text[] = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+    send_all(fd, text, sizeof text - 1);
+    assert_true(read_until(fd, &answer, "OK\n"));
+    close(fd);
+}
+
 static void test_unusable_addresses(void **state)
 {
     (void)state;
@@ -594,6 +687,9 @@ int main(void)
         ADMIN_TEST(test_stream),
         ADMIN_TEST(test_a_second_viewer_gets_everything),
         ADMIN_TEST(test_streams_are_bounded),
+        ADMIN_TEST(test_a_slow_viewer_is_sent_everything_anew),
+        ADMIN_TEST(test_shortage_costs_one_answer),
+        ADMIN_TEST(test_a_connection_waits_for_memory),
         ADMIN_TEST(test_unusable_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

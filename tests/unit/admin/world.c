@@ -151,7 +151,7 @@ static void set(struct world *world, const char *service, const char *commands,
         for (size_t i = 0, at = 0; i < def->option_count; i++)
             at += (size_t)snprintf(options + at, sizeof options - at, "%.*s=%.*s ",
                                    STR_FMT(def->options[i].key), STR_FMT(def->options[i].value));
-        char src[256];
+        char src[2048];
         snprintf(src, sizeof src, "%.*s%.*s", STR_FMT(def->host), STR_FMT(def->path));
         struct route_def_spec spec = {
             .service = def->service,
