@@ -140,8 +140,10 @@ static void close_handles(struct process *process)
     pthread_sigmask(SIG_BLOCK, &ours, NULL);
     uv_close((uv_handle_t *)&process->tick, NULL);
     uv_close((uv_handle_t *)&process->grace, NULL);
-    for (size_t i = 0; i < ARRAY_LEN(SIGNALS); i++)
+    for (size_t i = 0; i < ARRAY_LEN(SIGNALS); i++) {
         uv_close((uv_handle_t *)&process->signals[i], NULL);
+        signal(SIGNALS[i], SIG_IGN); // for the threads of libuv's pool, which block nothing
+    }
 }
 
 static void end(struct process *process)

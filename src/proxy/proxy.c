@@ -28,6 +28,7 @@ struct proxy {
     uv_timer_t drain_timer;
     _Atomic unsigned empty_workers;
     bool is_draining;
+    bool is_cut;
     bool is_drained;
     unsigned open_handles;
     void (*on_drained)(void *ctx);
@@ -275,6 +276,9 @@ uint64_t proxy_open_connections(const struct proxy *proxy)
 static void on_drain_timeout(uv_timer_t *timer)
 {
     struct proxy *proxy = timer->data;
+    if (proxy->is_cut) // the message may still be on its way
+        return;
+    proxy->is_cut = true;
     for (unsigned i = 0; i < proxy->worker_count; i++)
         net_loop_post(&proxy->workers[i].loop, &proxy->workers[i].cut_message);
 }
