@@ -49,6 +49,7 @@ static void on_closed(struct sock *sock)
 {
     struct client *client = client_of(sock);
     struct worker *worker = client->worker;
+    BUG_ON(client->exchange); // would outlive what it points to
     list_remove(&client->link);
     block_put(&worker->loop.blocks, client->input);
     mem_free(client);
@@ -137,14 +138,17 @@ static void refuse_head(struct client *client, enum http_refusal refusal)
     refuse(client, http_refusal_status(refusal));
 }
 
-// Keeps bytes for later. False: shortage or too many; the client was closed.
+// Keeps bytes for later. False: shortage or too many; the client was closed, with its exchange.
 static bool keep_input(struct client *client, const char *bytes, size_t len, size_t max)
 {
     if (len == 0)
         return true;
     if (block_append(&client->worker->loop.blocks, &client->input, bytes, len, max) == 0)
         return true;
-    client_close(client, true);
+    if (client->exchange)
+        exchange_abort(client->exchange, true);
+    else
+        client_close(client, true);
     return false;
 }
 
