@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The route command language (`route add | del | weight`, fabio.md section 2): text to a list of
-// commands. A bad line loses only itself and is reported with its number. Control thread; pure.
+// The route command language (`route add | del | weight`, docs/routing.md, "Commands"): text to a
+// list of commands. A bad line loses only itself and is reported with its number. Control thread;
+// pure.
 #pragma once
 
 #include "base/err.h"

@@ -115,7 +115,6 @@ bool route_def_is_duplicate(const struct route_def *def, const struct route_def 
 const char *route_def_warning(const struct route_def *def);
 
 struct buf;
-// Appends "route add svc src dst[ weight w][ tags "..."][ opts "..."]" without newline
-// (fabio.md 2.7). fixed_weight is printed when it is above 0: def->weight, or what `route weight`
-// made of it.
+// Appends "route add svc src dst[ weight w][ tags "..."][ opts "..."]" without newline.
+// fixed_weight is printed when it is above 0: def->weight, or what `route weight` made of it.
 void route_def_print(const struct route_def *def, double fixed_weight, struct buf *out);

@@ -14,7 +14,8 @@ struct glob;
 
 // Whether the text has any pattern character at all.
 bool glob_is_pattern(struct str text);
-// Compiles a pattern of at most 1 KB; NULL and err (ERR_INVALID with the reason, ERR_NOMEM).
+// Compiles a pattern of at most 1 KB of UTF-8; NULL and err (ERR_INVALID with the reason,
+// ERR_NOMEM).
 MUST_CHECK struct glob *glob_new(struct str pattern, struct err *err);
 void glob_free(struct glob *glob);
 // Literal text that every match ends with; may be empty. Lives as long as the glob.

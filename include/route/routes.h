@@ -38,7 +38,7 @@ typedef void (*routes_problem_fn)(void *ctx, const struct route_def *def, struct
 
 MUST_CHECK struct routes *routes_new(const struct routes_config *config,
                                      const struct routes_binding *binding);
-// All tables must have been freed before.
+// All tables must have been freed before. What the newest one had bound is unbound here.
 void routes_free(struct routes *routes);
 
 // Replaces all definitions of one service (key: service name, or "dc/ns/service" when there are
@@ -46,15 +46,16 @@ void routes_free(struct routes *routes);
 // nothing changed. 0 or ERR_NOMEM (then nothing changed).
 MUST_CHECK int routes_set_service(struct routes *routes, struct str key,
                                   struct route_def *const *defs, size_t count);
-// Replaces the manual commands, which act on the table the services give (fabio.md 2.8). Takes the
-// list over, also on failure. NULL removes them.
+// Replaces the manual commands, which act on the table that the services give. Takes the list over,
+// also on failure. NULL removes them. 0 or ERR_NOMEM (then nothing changed).
 MUST_CHECK int routes_set_manual(struct routes *routes, struct command_list *commands);
 
 // Whether a build would give something new.
 bool routes_is_dirty(const struct routes *routes);
 // Builds the next version. *table is NULL when the content is equal to the last build (nothing to
-// publish). on_problem (may be NULL) hears, for every host rebuilt, what was lost. 0 or ERR_NOMEM
-// (the old table stays valid, the work is still dirty).
+// publish). on_problem (may be NULL) hears of all that is wrong now, also in routes that did not
+// change. 0 or ERR_NOMEM (the old table stays valid, the work is still dirty, on_problem heard
+// nothing).
 MUST_CHECK int routes_build(struct routes *routes, struct table **table,
                             routes_problem_fn on_problem, void *ctx);
 // Frees one version once no worker can read it any more. The newest one may be freed too.

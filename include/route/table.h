@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The published routing table: immutable, shared by all workers, found through one atomic pointer.
 // This header is the read side; route/routes.h builds tables. Lookup allocates nothing and takes
-// time that does not grow with the number of exact hosts (fabio.md section 4 for the order of
-// candidates).
+// time that does not grow with the number of exact hosts (docs/routing.md, "Which route", for the
+// order of candidates).
 //
 // Threads: any worker may read a table between two quiescent points; memory belongs to
 // route/routes.
@@ -40,14 +40,15 @@ struct route {
     struct route_state *state;
 };
 
-// Walks the candidate hosts of one lookup; on the caller's stack, zeroed by table_lookup_start.
+// Walks the candidate hosts of one lookup; on the caller's stack, set up by table_lookup_start. May
+// be copied. All but path is private to table.c.
 struct table_cursor {
     const struct table *table;
-    struct str host; // normalised, points into the caller's buffer
     struct str path;
-    uint32_t stage; // private to table.c
+    uint32_t stage;
     uint32_t index;
     uint32_t default_port;
+    uint32_t host_len;
     char host_bytes[256]; // normalised host; one longer than 252 matches only host-less routes
 };
 
@@ -56,11 +57,10 @@ struct table_cursor {
 void table_lookup_start(struct table_cursor *cursor, const struct table *table, struct str host,
                         struct str path, bool is_tls);
 // Next matching route, best candidate host first, at most one per host; NULL when there is none
-// left. The first call gives the route to use; more are needed only to skip redirect loops
-// (fabio.md 4.4).
+// left. The first call gives the route to use; more are needed only to skip redirect loops.
 const struct route *table_lookup_next(struct table_cursor *cursor);
 
-// Exact host key, path "/" (TCP and SNI routes, fabio.md 4.6). NULL when there is none.
+// Exact host key, path "/" (TCP and SNI routes). NULL when there is none.
 const struct route *table_lookup_exact(const struct table *table, struct str host);
 
 // Picks a target. `salt` is a random number (RANDOM) and ignored otherwise. is_usable may refuse a
@@ -91,6 +91,6 @@ struct table_iterator {
 const struct route *table_next_route(const struct table *table, struct table_iterator *at);
 
 struct buf;
-// fabio's `?raw` text (fabio.md 2.7) and `detail` tree.
+// fabio's `?raw` text and `detail` tree.
 void table_print(const struct table *table, struct buf *out);
 void table_print_detail(const struct table *table, struct buf *out);

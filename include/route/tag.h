@@ -36,12 +36,12 @@ typedef void (*tag_def_fn)(void *ctx, struct route_def *def);
 // the tag being kept, where `is_lost` is false.
 typedef void (*tag_problem_fn)(void *ctx, struct str tag, const char *reason, bool is_lost);
 
-// Expands all route tags of the instance. Also warns (is_lost false) of options without effect and of
-// lists that look cut at a comma; near misses are left to the caller. 0 or ERR_NOMEM (definitions made
-// before remain).
+// Expands all route tags of the instance. Also warns (is_lost false) of options without effect and
+// of lists that look cut at a comma; near misses are left to the caller. 0 or ERR_NOMEM
+// (definitions made before remain).
 MUST_CHECK int tag_parse_instance(const struct tag_instance *instance, struct str prefix,
                                   tag_def_fn on_def, tag_problem_fn on_problem, void *ctx);
 
-// Expands $NAME and ${NAME} with DC as the only variable (fabio.md 1.3) into out; returns the
-// length or ERR_TOO_LARGE.
+// Expands $NAME and ${NAME} with DC as the only variable (docs/routing.md, "Tags") into out;
+// returns the length or ERR_TOO_LARGE.
 MUST_CHECK int tag_expand(struct str text, struct str datacenter, char *out, size_t room);

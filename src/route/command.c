@@ -160,7 +160,7 @@ static int parse_add(struct parser *p, struct clause c, struct command *command,
     return command->def ? 0 : err->code;
 }
 
-// Order of tries as in fabio.md 2.1: the forms with tags before the plain one.
+// The forms with tags before the plain one.
 static int parse_del(struct parser *p, struct clause c, struct command *command, struct err *err)
 {
     struct str tags = STR_NULL, src = STR_NULL;

@@ -42,7 +42,7 @@ struct parts {
     size_t opts_len;     // of the fields joined by one space
 };
 
-// fabio.md 2.2.
+// The host in front of the first '/', and the path from there on; ":1234" is all host.
 static int split_src(struct parts *parts, struct err *err)
 {
     struct str src = parts->spec->src;
@@ -317,6 +317,6 @@ const char *route_def_warning(const struct route_def *def)
     if (def->redirect_code == 0 && def->scheme == ROUTE_SCHEME_OTHER)
         return "the destination is not of the form http://host:port/ and cannot be proxied to";
     if (def->allow.len > 0 && def->deny.len > 0)
-        return "allow and deny exclude each other on one route; all requests are refused";
+        return "allow and deny exclude each other on one route";
     return NULL;
 }

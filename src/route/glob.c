@@ -256,10 +256,26 @@ static struct glob *glob_of(const struct compiler *c)
     return glob;
 }
 
+static bool is_utf8(struct str s)
+{
+    while (s.len > 0) {
+        size_t len = str_utf8_len(s);
+        if (len == 0)
+            return false;
+        s = str_from(s, len);
+    }
+    return true;
+}
+
 struct glob *glob_new(struct str pattern, struct err *err)
 {
     if (pattern.len > GLOB_MAX) {
         err_set(err, ERR_INVALID, "bad pattern: longer than %d bytes", GLOB_MAX);
+        return NULL;
+    }
+    // Else the literal ends, which are compared as bytes, could cut a character of the text in two.
+    if (!is_utf8(pattern)) {
+        err_set(err, ERR_INVALID, "bad pattern: not UTF-8");
         return NULL;
     }
     struct compiler *c = mem_alloc(sizeof *c);

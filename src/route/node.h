@@ -91,7 +91,7 @@ const struct pattern *pattern_set_next(const struct pattern_set *set, uint32_t *
                                        uint32_t default_port);
 // 80 or 443 when the host ends with that port, else 0.
 uint32_t pattern_port(struct str host);
-// fabio's order of matching hosts: descending by the reversed name, port behind (fabio.md 4.1).
+// fabio's order of matching hosts: descending by the reversed name, port behind.
 int pattern_order(struct str a, struct str b);
 
 struct table_slot {

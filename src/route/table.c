@@ -48,8 +48,8 @@ void table_lookup_start(struct table_cursor *cursor, const struct table *table, 
     struct str port = port_text(cursor->default_port);
     if (str_ends_with(host, port))
         host = str_upto(host, host.len - port.len);
+    cursor->host_len = 0;
     if (host.len + PORT_LEN_MAX > sizeof cursor->host_bytes) {
-        cursor->host = STR_NULL;
         cursor->stage = STAGE_NO_HOST;
         return;
     }
@@ -57,12 +57,17 @@ void table_lookup_start(struct table_cursor *cursor, const struct table *table, 
         cursor->host_bytes[i] = char_lower(host.ptr[i]);
     // The port stays behind the name, so that both spellings are at hand.
     memcpy(cursor->host_bytes + host.len, port.ptr, port.len);
-    cursor->host = str_make(cursor->host_bytes, host.len);
+    cursor->host_len = (uint32_t)host.len;
+}
+
+static struct str host_of(const struct table_cursor *cursor)
+{
+    return str_make(cursor->host_bytes, cursor->host_len);
 }
 
 static struct str host_with_port(const struct table_cursor *cursor)
 {
-    return str_make(cursor->host_bytes, cursor->host.len + port_text(cursor->default_port).len);
+    return str_make(cursor->host_bytes, cursor->host_len + port_text(cursor->default_port).len);
 }
 
 // The node of a host key, unless the key is a pattern, which only its own stage may use.
@@ -76,7 +81,7 @@ static const struct host_node *next_pattern(struct table_cursor *cursor)
 {
     const struct table *table = cursor->table;
     const struct pattern *pattern =
-        table->patterns ? pattern_set_next(table->patterns, &cursor->index, cursor->host,
+        table->patterns ? pattern_set_next(table->patterns, &cursor->index, host_of(cursor),
                                            host_with_port(cursor), cursor->default_port)
                         : NULL;
     if (!pattern)
@@ -97,8 +102,8 @@ const struct route *table_lookup_next(struct table_cursor *cursor)
             break;
         case STAGE_NAME:
             cursor->stage = STAGE_PATTERNS;
-            if (cursor->host.len > 0)
-                node = find_exact(table, cursor->host);
+            if (cursor->host_len > 0)
+                node = find_exact(table, host_of(cursor));
             break;
         case STAGE_PATTERNS: node = next_pattern(cursor); break;
         case STAGE_NO_HOST:

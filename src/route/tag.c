@@ -102,8 +102,7 @@ static void report(const struct expansion *x, struct str tag, const char *reason
         x->on_problem(x->ctx, tag, reason, is_lost);
 }
 
-// redirect=<code>,<url>, also with ';' or '|'. False when the field is to be ignored
-// (fabio.md 1.5).
+// redirect=<code>,<url>, also with ';' or '|'. False when the field is to be ignored.
 static bool split_redirect(const struct expansion *x, struct str tag, struct str value,
                            struct str *code, struct str *url)
 {
@@ -168,7 +167,7 @@ static const char *scheme_of(struct str field)
     return NULL;
 }
 
-// fabio.md 1.5: some options make the command, the others are passed on in it.
+// Some options make the command, the others are passed on in it.
 static int read_options(const struct expansion *x, struct str tag, struct str text,
                         struct draft *draft, struct err *err)
 {

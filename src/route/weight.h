@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shares of traffic: weights as fabio computes them (fabio.md 2.6) and the rings that round robin
-// and random picks index. Private to the route layer; control thread, but rings are read by
-// workers.
+// Shares of traffic: weights as fabio computes them (docs/routing.md, "Weights") and the rings that
+// round robin and random picks index. Private to the route layer; control thread, but rings are
+// read by workers.
 #pragma once
 
 #include <stdint.h>

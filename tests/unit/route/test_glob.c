@@ -60,10 +60,10 @@ static void matches_the_whole_text(void **state)
         {"a]b}c,d!e-f", "a]b}c,d!e-f", "ab"},
         {"/foo/*/bar", "/foo/x/bar|/foo/x/y/bar|/foo//bar", "/foo/bar"},
         {"*a*a*a*b", "aaab|xaxaxaxb", "aab|aaa"},
-        {"\xff*",
-         "\xff|\xff"
-         "a",
-         "a|\xc3"},
+        {"\xe2\x82\xac?", "\xe2\x82\xac\xf0\x9f\x98\x80", "\xe2\x82\xac|\xf0\x9f\x98\x80"},
+        {"[\xf0\x9f\x98\x80-\xf0\x9f\x98\x82]", "\xf0\x9f\x98\x81",
+         "\xf0\x9f\x98\x83|\xe2\x82\xac"},
+        {"?*\xc3\xa9", "\xff\xc3\xa9", "\xc3\xa9|\xff\xa9"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct str piece;
@@ -82,9 +82,9 @@ static void matches_the_whole_text(void **state)
 static void refuses_broken_patterns(void **state)
 {
     (void)state;
-    static const char *const patterns[] = {"[",      "[a",   "a[]",    "[!]", "[z-a]",
-                                           "[a-",    "[a-z", "[a-z0]", "{a",  "{a,b",
-                                           "{a,{b}", "[!",   "/t[a",   "[\\", "{[}"};
+    static const char *const patterns[] = {"[",    "[a",     "a[]", "[!]",   "[z-a]",  "[a-",
+                                           "[a-z", "[a-z0]", "{a",  "{a,b",  "{a,{b}", "[!",
+                                           "/t[a", "[\\",    "{[}", "\xff*", "a\xc3"};
     for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {
         struct err err = {0};
         if (glob_new(str_of(patterns[i]), &err))
