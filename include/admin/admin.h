@@ -35,7 +35,6 @@ struct admin_config {
     struct str path;         // ui.path, base path without trailing '/'
     struct str version;      // program version
     uint32_t stale_ready_ms; // data older than this makes /ready fail; 0: never
-    bool is_fabio_compat;    // metrics.names.compat=fabio
 };
 
 // What the admin pages read. Borrowed; must outlive the admin.

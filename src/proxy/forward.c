@@ -172,6 +172,12 @@ static void answer_without_target(struct exchange *exchange)
     exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
 }
 
+// Rules that are not enforced yet close the route: whoever wrote them relies on them.
+static bool is_guarded(const struct route_def *def)
+{
+    return def->allow.len > 0 || def->deny.len > 0 || def->auth.len > 0;
+}
+
 // Finds the route and picks the target. NULL: the request was answered.
 static const struct route_target *choose(struct exchange *exchange, struct str normal_path)
 {
@@ -195,6 +201,11 @@ static const struct route_target *choose(struct exchange *exchange, struct str n
         const struct route_target *chosen = route->up_count ? pick(exchange, route) : NULL;
         if (!chosen) {
             answer_without_target(exchange);
+            return NULL;
+        }
+        if (is_guarded(chosen->def)) {
+            exchange->reason = "access_denied";
+            exchange_fail(exchange, 403, STR_NULL);
             return NULL;
         }
         if (chosen->def->redirect_code == 0)

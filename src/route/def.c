@@ -317,6 +317,10 @@ const char *route_def_warning(const struct route_def *def)
     if (def->redirect_code == 0 && def->scheme == ROUTE_SCHEME_OTHER)
         return "the destination is not of the form http://host:port/ and cannot be proxied to";
     if (def->allow.len > 0 && def->deny.len > 0)
-        return "allow and deny exclude each other on one route";
+        return "allow and deny exclude each other on one route: all requests are answered 403";
+    if (def->allow.len > 0 || def->deny.len > 0 || def->auth.len > 0)
+        return "allow, deny and auth are not supported yet: all requests are answered 403";
+    if (def->redirect_code == 0 && def->scheme == ROUTE_SCHEME_HTTPS)
+        return "https destinations are not supported yet: requests are answered 502";
     return NULL;
 }

@@ -54,7 +54,6 @@ static void has_the_documented_defaults(void **state)
     assert_str(options.admin.addr, ":9998");
     assert_int_equal(options.admin.access, UI_ACCESS_DEFAULT);
     assert_str(options.admin.color, "light-green");
-    assert_false(options.admin.is_fabio_compat);
     assert_int_equal(options.admin.stale_ready_ms, 0);
 
     assert_str(options.consul.addr, "localhost:8500");
@@ -292,14 +291,13 @@ static void other_keys_reach_their_fields(void **state)
     (void)state;
     struct options options = read_well(read_options(
         ARGS("-registry.backend=static", "-registry.static.routes=route add a /a http://h:1/",
-             "-metrics.target=prometheus", "-metrics.names.compat=fabio", "-proxy.weightzero=none",
+             "-metrics.target=prometheus", "-proxy.weightzero=none",
              "-proxy.localip={{ GetInterfaceIP \"lo\" }}", "-ui.access=rw", "-log.level=debug",
              "-registry.timeout=3s", "-registry.consul.unhealthyroute=failopen",
              "-registry.consul.checksRequired=all", "-ui.ready.maxage=1m"),
         NO_ENV));
     assert_int_equal(options.backend, BACKEND_STATIC);
     assert_str(options.static_routes.routes, "route add a /a http://h:1/");
-    assert_true(options.admin.is_fabio_compat);
     assert_true(options.feed.routes.is_weight_zero_none);
     assert_str(options.proxy.compose.local_ip, "127.0.0.1");
     assert_int_equal(options.admin.access, UI_ACCESS_RW);
