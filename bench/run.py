@@ -88,7 +88,7 @@ def haproxy_config(port, origin):
     return f"""
 global
     nbthread 1
-    maxconn 16384
+    maxconn 4096
 defaults
     mode http
     timeout client 60s
@@ -166,7 +166,7 @@ class Peers:
     def measure(self, name, connections, size, seconds):
         """One round: CPU us/request, requests/s, p50 and p99 in ms."""
         pid = self.processes[name].pid
-        argv = ["taskset", "-c", str(self.load_cpu), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency",
+        argv = ["taskset", "-c", str(self.load_cpu), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency",
                 *[part for key, value in HEADERS.items() for part in ("-H", f"{key}: {value}")],
                 f"http://127.0.0.1:{self.ports[name]}/{size}"]
         before = cpu_ns(pid)
@@ -194,7 +194,7 @@ def run_scenario(peers, name, rounds, factor):
     connections, size, seconds = SCENARIOS[name]
     samples = {peer: [] for peer in PEERS}
     for peer in PEERS:
-        peers.measure(peer, connections, size, 0.5)  # fills pools and caches
+        peers.measure(peer, connections, size, 1)  # fills pools and caches
     for number in range(rounds):
         for peer in PEERS:
             samples[peer].append(peers.measure(peer, connections, size, seconds * factor))
@@ -239,7 +239,7 @@ def main():
     cpus = sorted(os.sched_getaffinity(0))
     load_cpu, proxy_cpu = cpus[0], cpus[-1]
     names = args.scenario or list(SCENARIOS)[:1 if args.quick else None]
-    rounds, factor = (5, 0.5) if args.quick else (args.rounds, 1.0)
+    rounds, factor = (5, 0.67) if args.quick else (args.rounds, 1.0)
     machine = {"cpus": len(cpus), "kernel": platform.release(), "load": os.getloadavg()[0],
                "tagway": version_of(args.tagway, "-v"), "nginx": version_of("nginx", "-v"),
                "haproxy": version_of("haproxy", "-v"), "wrk": version_of("wrk", "-v")}
