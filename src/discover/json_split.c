@@ -46,26 +46,36 @@ static int end_element(struct json_split *split, struct str tail, bool is_last)
     return status;
 }
 
-// One byte within an element's string; true while the string goes on.
-static void step_string(struct json_split *split, char c)
+// Goes on within a string, from byte i; returns the first byte behind it, or the end.
+static size_t skip_string(struct json_split *split, struct str bytes, size_t i)
 {
-    if (split->is_escaped)
+    const char *text = bytes.ptr;
+    if (split->is_escaped && i < bytes.len) {
         split->is_escaped = false;
-    else if (c == '\\')
-        split->is_escaped = true;
-    else if (c == '"')
-        split->is_in_string = false;
+        i++;
+    }
+    while (i < bytes.len) {
+        if (text[i] == '"') {
+            split->is_in_string = false;
+            return i + 1;
+        }
+        if (text[i] == '\\' && ++i == bytes.len) {
+            split->is_escaped = true;
+            break;
+        }
+        i++;
+    }
+    return i;
 }
 
 int json_split_feed(struct json_split *split, struct str bytes)
 {
     size_t start = 0; // of the current element within bytes
-    for (size_t i = 0; i < bytes.len; i++) {
+    size_t i = 0;
+    if (split->is_in_string)
+        i = skip_string(split, bytes, 0);
+    for (; i < bytes.len; i++) {
         char c = bytes.ptr[i];
-        if (split->is_in_string) {
-            step_string(split, c);
-            continue;
-        }
         if (split->phase != INSIDE) {
             if (is_space(c))
                 continue;
@@ -80,6 +90,7 @@ int json_split_feed(struct json_split *split, struct str bytes)
         struct str tail = {bytes.ptr + start, i - start};
         if (c == '"') {
             split->is_in_string = true;
+            i = skip_string(split, bytes, i + 1) - 1;
         } else if (c == '[' || c == '{') {
             if (++split->depth > JSON_DEPTH_MAX)
                 return ERR_TOO_LARGE;
