@@ -177,8 +177,8 @@ class Peers:
             raise AssertionError(f"{name}: errors under load\n{text}")
         return {"cpu_us": used / 1000 / requests,
                 "rps": float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)),
-                "p50_ms": to_ms(re.search(r"50%\s+(\S+)", text).group(1)),
-                "p99_ms": to_ms(re.search(r"99%\s+(\S+)", text).group(1))}
+                "p50_ms": to_ms(re.search(r"(?m)^\s+50%\s+(\S+)", text).group(1)),
+                "p99_ms": to_ms(re.search(r"(?m)^\s+99%\s+(\S+)", text).group(1))}
 
     def stop(self):
         for process in self.processes.values():
