@@ -19,7 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 RESULTS = os.path.join(ROOT, "build/results")
 
 BUILDS = {
-    "plain": [],
+    "plain": ["-Dwerror=true"],
     "asan": ["-Db_sanitize=address,undefined", "-Doptimization=1"],
     "tsan": ["-Db_sanitize=thread", "-Doptimization=1"],
     "coverage": ["-Db_coverage=true", "-Doptimization=0"],

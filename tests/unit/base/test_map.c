@@ -95,7 +95,7 @@ static void survives_shortage(void **state)
 {
     (void)state;
     struct map map;
-    static char names[13][8];
+    static char names[13][16];
     int value = 0;
     map_init(&map);
     mem_fail_after(0);
