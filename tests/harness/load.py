@@ -91,12 +91,14 @@ class _Connection:
         self.buffer = b""
         self.sent_at = 0.0
         self.is_waiting = False
+        self.answered = 0  # on the current TCP connection
         self.open()
 
     def open(self):
         self.sock = socket.create_connection(("127.0.0.1", self.port), 10)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
+        self.answered = 0
 
 
 def _generate(port, requests, connections, pause, stop, progress, failed, pipe):
@@ -115,7 +117,8 @@ def _generate(port, requests, connections, pause, stop, progress, failed, pipe):
         turn += 1
 
     def fail(connection, text):
-        failures.append(f"{time.monotonic():.3f} {text}")
+        where = "" if connection.answered else "new connection: "
+        failures.append(f"{time.monotonic():.3f} {where}{text}")
         failed.value += 1
         drop(connection)
 
@@ -174,6 +177,7 @@ def _generate(port, requests, connections, pause, stop, progress, failed, pipe):
         answers[rest] = answers.get(rest, 0) + 1
         connection.buffer = b""
         connection.is_waiting = False
+        connection.answered += 1
         if b"\r\nconnection: close" in head.lower():
             drop(connection)
         return next_request(connection)

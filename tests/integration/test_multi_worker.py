@@ -126,6 +126,7 @@ def test_shutdown_under_load():
             tagway.finish()
             print(f"ended after {time.monotonic() - began:.2f} s")
             load.stop()
-        # When the listener is gone the generator cannot connect any more; that is not a failed request.
-        failures = [text for text in load.failures if "connect" not in text and "refused" not in text]
+        # Who was told to close connects again, to a listener that goes or is gone; what waits in its queue
+        # dies with it. Only handing the listener over to a successor can change that.
+        failures = [text for text in load.failures if "connect" not in text]
         assert not failures, failures[:5]
