@@ -15,7 +15,7 @@
 enum { PROBLEMS_MAX = 1000 };
 
 struct problem {
-    struct str source;   // "consul", "kv", "file", "static", "table"
+    struct str source;   // "consul", "manual", "file", "table"
     struct str service;  // may be empty
     struct str instance; // "node/service-id", "fabio/config line 3"; may be empty
     struct str text;     // the tag or line as written, cut at 256 bytes

@@ -21,6 +21,8 @@
 enum {
     SYNC_WAIT_MS = 10 * 1000,
     TICK_MS = 1000,
+    WAIT_MIN_MS = 1000,
+    WAIT_MAX_MS = 10 * 60 * 1000,
     NEAR_MISSES_MAX = 100,
 };
 
@@ -63,6 +65,17 @@ void consul_replan(struct consul *consul)
         service_rest(CONTAINER_OF(consul->polled.prev, struct service, link));
     while (consul->polled_count < plan.own_watches && !list_is_empty(&consul->resting))
         service_poll(CONTAINER_OF(consul->resting.next, struct service, link));
+}
+
+void consul_note_acl_filter(struct consul *consul)
+{
+    problems_begin(consul->problems, STR("consul/acl"));
+    problems_add(consul->problems,
+                 &(struct problem){.source = STR("consul"),
+                                   .reason = STR("the token may not read everything: Consul left "
+                                                 "services or nodes out (see docs/consul.md, "
+                                                 "\"Access\")")});
+    problems_end(consul->problems);
 }
 
 struct catalog_pass {
@@ -142,6 +155,10 @@ static int on_catalog(struct watch *watch, const struct http_response *response,
     bool has_changed = is_first || digest != consul->catalog_digest;
     consul->catalog_digest = digest;
     consul->catalog_pass = pass.number;
+    if (response->is_filtered_by_acls)
+        consul_note_acl_filter(consul);
+    else
+        problems_clear(consul->problems, STR("consul/acl"));
     consul->is_catalog_awaited = false;
     if (!has_changed)
         digest_catalog_unchanged(consul);
@@ -360,7 +377,8 @@ struct backend *consul_backend_new(struct uv_loop_s *loop, const struct consul_c
         consul_settings_fini(&consul->settings);
         goto fail;
     }
-    consul->agent.wait_ms = config->wait_ms;
+    // Consul takes 0 for five minutes and caps at ten.
+    consul->agent.wait_ms = MIN(MAX(config->wait_ms, (uint32_t)WAIT_MIN_MS), (uint32_t)WAIT_MAX_MS);
     consul->agent.poll_interval_ms = config->poll_interval_ms;
     uv_timer_init(loop, &consul->tick);
     uv_timer_init(loop, &consul->guard_timer);

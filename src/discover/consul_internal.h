@@ -105,6 +105,7 @@ struct consul {
 // consul.c
 void consul_answered(struct consul *consul, bool *is_awaited); // one of the first answers is there
 void consul_replan(struct consul *consul);
+void consul_note_acl_filter(struct consul *consul);
 void consul_closed_one(struct consul *consul);
 
 // consul_service.c

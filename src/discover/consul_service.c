@@ -197,19 +197,6 @@ static int take_in(struct service *service, const struct health_answer *answer, 
     return WATCH_CHANGED;
 }
 
-static void note_acl_filter(struct consul *consul, const struct http_response *response)
-{
-    if (!response->is_filtered_by_acls)
-        return;
-    problems_begin(consul->problems, STR("consul/acl"));
-    problems_add(consul->problems,
-                 &(struct problem){.source = STR("consul"),
-                                   .reason = STR("the token may not read everything: Consul left "
-                                                 "services or nodes out (see docs/consul.md, "
-                                                 "\"Access\")")});
-    problems_end(consul->problems);
-}
-
 static int on_answer(struct watch *watch, const struct http_response *response, struct err *err)
 {
     struct service *service = CONTAINER_OF(watch, struct service, watch);
@@ -220,7 +207,8 @@ static int on_answer(struct watch *watch, const struct http_response *response, 
     int status = decode_health(response->body, &rules, &answer, err);
     if (status < 0)
         return status;
-    note_acl_filter(consul, response);
+    if (response->is_filtered_by_acls)
+        consul_note_acl_filter(consul);
 
     bool is_fresh = watch->was_full && watch->sent_mode >= READ_DEFAULT;
     bool is_confirmed = service->is_confirming && is_fresh;
