@@ -7,23 +7,23 @@
 #include <stdlib.h>
 #include <sys/param.h> // MIN, MAX
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define NORETURN __attribute__((noreturn))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define NORETURN               __attribute__((noreturn))
+#define LIKELY(x)              __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)            __builtin_expect(!!(x), 0)
 
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a)           (sizeof(a) / sizeof((a)[0]))
 
 // The object that embeds `member` at `ptr`.
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 // For what cannot happen unless our own code is wrong. Never on data from outside: remote input
 // must not be able to end the process.
-#define BUG_ON(cond)                                                                               \
-    do {                                                                                           \
-        if (UNLIKELY(cond)) {                                                                      \
-            fprintf(stderr, "BUG at %s:%d: %s\n", __FILE__, __LINE__, #cond);                      \
-            abort();                                                                               \
-        }                                                                                          \
+#define BUG_ON(cond)                                                          \
+    do {                                                                      \
+        if (UNLIKELY(cond)) {                                                 \
+            fprintf(stderr, "BUG at %s:%d: %s\n", __FILE__, __LINE__, #cond); \
+            abort();                                                          \
+        }                                                                     \
     } while (0)

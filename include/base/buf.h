@@ -14,11 +14,11 @@
 #include "base/str.h"
 
 struct buf {
-    char *ptr;    // owned; NULL while nothing was appended
-    size_t len;   // bytes in use
-    size_t cap;   // bytes allocated
-    size_t max;   // hard maximum of len
-    int failure;  // 0, ERR_NOMEM or ERR_TOO_LARGE
+    char *ptr;   // owned; NULL while nothing was appended
+    size_t len;  // bytes in use
+    size_t cap;  // bytes allocated
+    size_t max;  // hard maximum of len
+    int failure; // 0, ERR_NOMEM or ERR_TOO_LARGE
 };
 
 // An empty buffer that may grow to `max` bytes. Allocates nothing.

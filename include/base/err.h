@@ -9,19 +9,19 @@
 #include "base/attr.h"
 
 // One row per code: name, negative value, text. A code without a text cannot exist.
-#define ERR_LIST(X)                                                                                \
-    X(ERR_NOMEM, -1, "out of memory")                                                              \
-    X(ERR_AGAIN, -2, "more input is needed")                                                       \
-    X(ERR_INVALID, -3, "invalid input")                                                            \
-    X(ERR_TOO_LARGE, -4, "too large")                                                              \
-    X(ERR_NOT_FOUND, -5, "not found")                                                              \
-    X(ERR_UNSUPPORTED, -6, "not supported")                                                        \
-    X(ERR_CONFLICT, -7, "conflict")                                                                \
-    X(ERR_TIMEOUT, -8, "timed out")                                                                \
-    X(ERR_REFUSED, -9, "refused")                                                                  \
-    X(ERR_IO, -10, "input/output error")                                                           \
-    X(ERR_LIMIT, -11, "limit reached")                                                             \
-    X(ERR_DENIED, -12, "permission denied")                                                        \
+#define ERR_LIST(X)                          \
+    X(ERR_NOMEM, -1, "out of memory")        \
+    X(ERR_AGAIN, -2, "more input is needed") \
+    X(ERR_INVALID, -3, "invalid input")      \
+    X(ERR_TOO_LARGE, -4, "too large")        \
+    X(ERR_NOT_FOUND, -5, "not found")        \
+    X(ERR_UNSUPPORTED, -6, "not supported")  \
+    X(ERR_CONFLICT, -7, "conflict")          \
+    X(ERR_TIMEOUT, -8, "timed out")          \
+    X(ERR_REFUSED, -9, "refused")            \
+    X(ERR_IO, -10, "input/output error")     \
+    X(ERR_LIMIT, -11, "limit reached")       \
+    X(ERR_DENIED, -12, "permission denied")  \
     X(ERR_CLOSED, -13, "closed")
 
 enum err_code {

@@ -77,10 +77,10 @@ static inline void list_splice_back(struct list *to, struct list *from)
     list_init(from);
 }
 
-#define LIST_FOREACH(node, head)                                                                   \
+#define LIST_FOREACH(node, head) \
     for (struct list *node = (head)->next; node != (head); node = node->next)
 
 // The body may remove `node`.
-#define LIST_FOREACH_SAFE(node, head)                                                              \
-    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
+#define LIST_FOREACH_SAFE(node, head)                                                 \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
          node = node##_next, node##_next = node->next)

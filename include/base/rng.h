@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fast pseudo-random numbers for load balancing and jitter: xoshiro256** (Blackman and Vigna, public
-// domain). Not for secrets. One state per thread; not thread-safe.
+// Fast pseudo-random numbers for load balancing and jitter: xoshiro256** (Blackman and Vigna,
+// public domain). Not for secrets. One state per thread; not thread-safe.
 #pragma once
 
 #include <stdint.h>

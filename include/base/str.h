@@ -18,7 +18,10 @@ struct str {
 
 // A str of a string literal; STR_INIT is the same for static initialisers.
 #define STR(literal) ((struct str)STR_INIT(literal))
-#define STR_INIT(literal) {(literal), sizeof(literal) - 1}
+#define STR_INIT(literal)              \
+    {                                  \
+        (literal), sizeof(literal) - 1 \
+    }
 #define STR_NULL ((struct str){NULL, 0})
 // For printf: printf("%.*s", STR_FMT(s)).
 #define STR_FMT(s) (int)(s).len, (s).ptr ? (s).ptr : ""
@@ -93,8 +96,8 @@ bool str_split_next(struct str *rest, char sep, struct str *piece);
 // Next run of non-white-space bytes of `*rest`; false when none is left.
 bool str_token_next(struct str *rest, struct str *token);
 
-// Length of the UTF-8 sequence that s (not empty) begins with (RFC 3629 section 4), 0 when it is not
-// valid.
+// Length of the UTF-8 sequence that s (not empty) begins with (RFC 3629 section 4), 0 when it is
+// not valid.
 size_t str_utf8_len(struct str s);
 
 // Decimal digits only (no sign, no space), the whole of s, at least one digit, no overflow.

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <uv.h>
 
 #include "admin/rows.h"
 #include "base/err.h"
@@ -55,17 +56,9 @@ static void write_process(struct buf *out, uint64_t started_us)
         prom_family(out, "process_cpu_seconds_total", "counter", "User and system CPU time spent.");
         prom_sample_f64(out, "process_cpu_seconds_total", NULL, 0, seconds);
     }
-    unsigned long virtual_pages, resident_pages;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file && fscanf(file, "%lu %lu", &virtual_pages, &resident_pages) == 2) {
-        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-        gauge_u64(out, "process_resident_memory_bytes", "Resident memory size.",
-                  resident_pages * page);
-        gauge_u64(out, "process_virtual_memory_bytes", "Virtual memory size.",
-                  virtual_pages * page);
-    }
-    if (file)
-        fclose(file);
+    size_t resident;
+    if (uv_resident_set_memory(&resident) == 0)
+        gauge_u64(out, "process_resident_memory_bytes", "Resident memory size.", resident);
     DIR *dir = opendir("/proc/self/fd");
     if (dir) {
         uint64_t count = 0;

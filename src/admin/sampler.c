@@ -271,6 +271,8 @@ static void update_figures(struct sampler *sampler, struct sample *sample, doubl
     };
     sample->old_requests[slot] = sample->requests;
     sample->old_errors[slot] = sample->responses_5xx;
+    // Eight-byte members without padding; bits that differ are a change worth sending.
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c)
     if (memcmp(&figures, &sample->figures, sizeof figures) != 0 || sample->changed_at == 0) {
         sample->figures = figures;
         sample->changed_at = sampler->tick;

@@ -69,6 +69,6 @@ void api_write_totals(void *ctx, struct buf *out)
     bool is_ready = ready_check(api, reason);
     json_field_bool(out, "ready", is_ready);
     json_field_str(out, "ready_text", str_of(reason));
-    json_field_f64(out, "uptime_s", (double)((clock_wall_us() - api->started_us) / 1000000));
+    json_field_f64(out, "uptime_s", (double)(clock_wall_us() - api->started_us) / 1e6);
     buf_append_char(out, '}');
 }

@@ -200,8 +200,8 @@ static int look_up(struct str host, uint16_t port, struct sockaddr_storage *addr
 
 int address_parse(struct str text, struct sockaddr_storage *address, struct err *err)
 {
-    struct str host;
-    uint16_t port;
+    struct str host = STR_NULL;
+    uint16_t port = 0;
     int rc = address_split(text, &host, &port, err);
     if (rc)
         return rc;

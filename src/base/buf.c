@@ -111,7 +111,8 @@ void buf_append_json(struct buf *buf, struct str s)
     while (at < s.len) {
         unsigned char c = p[at];
         size_t len = str_utf8_len(str_from(s, at));
-        bool is_line_separator = len == 3 && c == 0xe2 && p[at + 1] == 0x80 && (p[at + 2] | 1) == 0xa9;
+        bool is_line_separator =
+            len == 3 && c == 0xe2 && p[at + 1] == 0x80 && (p[at + 2] | 1) == 0xa9;
         bool is_plain = len > 1 ? !is_line_separator
                                 : len == 1 && c >= 0x20 && c != '"' && c != '\\' && c != '<' &&
                                       c != '>' && c != '&' && c != 0x7f;

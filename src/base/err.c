@@ -6,7 +6,7 @@
 const char *err_text(int code)
 {
     switch (code) {
-#define X(name, value, text)                                                                       \
+#define X(name, value, text) \
     case name: return text;
         ERR_LIST(X)
 #undef X

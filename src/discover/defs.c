@@ -158,6 +158,7 @@ static void survey(struct builder *builder, const struct health_answer *answer,
         builder->list->up += instance->health == ROUTE_UP;
         builder->list->in_maintenance += instance->health == ROUTE_MAINTENANCE;
     }
+    builder->instance = STR_NULL; // `name` ends here
 }
 
 int defs_build(struct def_list *list, const struct health_answer *answer, struct str service,

@@ -348,7 +348,6 @@ struct redirect {
 static bool split_redirect(struct str dst, struct redirect *parts)
 {
     static const struct str path_variable = {"$path", 5};
-    struct str rest = dst;
 
     *parts = (struct redirect){0};
     size_t scheme = str_istarts_with(dst, STR("http://"))    ? 7
@@ -357,7 +356,7 @@ static bool split_redirect(struct str dst, struct redirect *parts)
     if (!scheme && !str_starts_with(dst, STR("/")))
         return false;
     parts->scheme = str_upto(dst, scheme);
-    rest = str_from(dst, scheme);
+    struct str rest = str_from(dst, scheme);
 
     ptrdiff_t at = str_find_char(rest, '#');
     if (at >= 0) {

@@ -32,9 +32,10 @@ size_t addr_host_text(const struct sockaddr *addr, char *out)
 {
     out[0] = '\0';
     if (addr->sa_family == AF_INET) {
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)addr)->sin_addr, out, ADDR_TEXT_MAX);
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)addr)->sin_addr, out,
+                  ADDR_TEXT_MAX);
     } else if (addr->sa_family == AF_INET6) {
-        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)addr)->sin6_addr;
+        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr;
         if (IN6_IS_ADDR_V4MAPPED(v6))
             inet_ntop(AF_INET, v6->s6_addr + 12, out, ADDR_TEXT_MAX);
         else
@@ -46,23 +47,23 @@ size_t addr_host_text(const struct sockaddr *addr, char *out)
 uint16_t addr_port(const struct sockaddr *addr)
 {
     if (addr->sa_family == AF_INET)
-        return ntohs(((const struct sockaddr_in *)addr)->sin_port);
+        return ntohs(((const struct sockaddr_in *)(const void *)addr)->sin_port);
     if (addr->sa_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)addr)->sin6_port);
+        return ntohs(((const struct sockaddr_in6 *)(const void *)addr)->sin6_port);
     return 0;
 }
 
 bool addr_bytes(const struct sockaddr *addr, uint8_t bytes[16])
 {
     if (addr->sa_family == AF_INET6) {
-        memcpy(bytes, &((const struct sockaddr_in6 *)addr)->sin6_addr, 16);
+        memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr, 16);
         return true;
     }
     if (addr->sa_family != AF_INET)
         return false;
     memset(bytes, 0, 10);
     memset(bytes + 10, 0xff, 2);
-    memcpy(bytes + 12, &((const struct sockaddr_in *)addr)->sin_addr, 4);
+    memcpy(bytes + 12, &((const struct sockaddr_in *)(const void *)addr)->sin_addr, 4);
     return true;
 }
 

@@ -31,7 +31,7 @@ void block_pool_fini(struct block_pool *pool)
 static int size_class(size_t size)
 {
     int i = 0;
-    while (SIZES[i] < size)
+    while (i < BLOCK_SIZES - 1 && SIZES[i] < size)
         i++;
     return i;
 }
