@@ -3,9 +3,8 @@
 // 1. `/v1/health/state/any` is polled, at most once a second; a service whose number changed is
 // read.
 // 2. It does not tell of ports, meta data and addresses. The catalog wakes up for ports and meta
-// data of
-//    anything: when its content is the same and no number changed either, all are read, at most
-//    once in five seconds.
+//    data of anything, and for instances that come and go (not for health): when its content is the
+//    same and no check came or went either, all are read, at most once in five seconds.
 // 3. A slow round over all services, one minute or longer, finds what is left (node addresses).
 #include "discover/consul_internal.h"
 
@@ -58,9 +57,11 @@ static int on_answer(struct watch *watch, const struct http_response *response, 
         if (!service->watch.is_polling && service->has_data)
             watch_read(&service->watch, consul->base_mode);
     }
+    if (consul->digest.members != consul->state_members) {
+        consul->state_members = consul->digest.members;
+        consul->members_changed_ms = clock_now_ms();
+    }
     state_digest_fini(&consul->digest);
-    if (has_changed)
-        consul->state_changed_ms = clock_now_ms();
     return has_changed ? WATCH_CHANGED : WATCH_UNCHANGED;
 }
 
@@ -113,7 +114,7 @@ void digest_tick(struct consul *consul)
     uint64_t now_ms = clock_now_ms();
     size_t resting = consul->services.count - consul->polled_count;
     bool is_due = consul->sweep_due_ms && now_ms >= consul->sweep_due_ms;
-    if (is_due && consul->state_changed_ms + 2 * EXPLAIN_MS > consul->sweep_due_ms) {
+    if (is_due && consul->members_changed_ms + 2 * EXPLAIN_MS > consul->sweep_due_ms) {
         consul->sweep_due_ms = 0; // explained
     } else if (is_due && now_ms - consul->swept_ms >= SWEEP_PAUSE_MS) {
         consul->sweep_due_ms = 0;

@@ -72,8 +72,9 @@ struct consul {
     struct plan plan;
     struct watch state;
     struct state_digest digest;
-    uint64_t state_changed_ms; // last time some service's number changed
-    uint64_t sweep_due_ms;     // a catalog wake-up awaits an explanation; 0: none
+    uint64_t state_members;      // of the last state digest
+    uint64_t members_changed_ms; // last time a check came or went
+    uint64_t sweep_due_ms;       // a catalog wake-up awaits an explanation; 0: none
     uint64_t swept_ms;
     size_t sweep_left; // services still to be read by the running sweep
 

@@ -36,6 +36,7 @@ static int add_record(struct state_digest *digest, struct state_record record)
 
 static int on_check(void *ctx, struct str element)
 {
+    struct state_digest *digest = ctx;
     int status;
     cJSON *check = json_parse(element, &status);
     if (!check)
@@ -47,9 +48,10 @@ static int on_check(void *ctx, struct str element)
     struct str service = json_text(check, "ServiceName");
     struct str node = json_text(check, "Node");
     uint64_t value = hash_str(json_text(check, "CheckID"), 2);
-    value = hash_str(json_text(check, "Status"), value);
     value = hash_str(json_text(check, "ServiceID"), value);
     value = hash_str(node, value);
+    digest->members += hash_str(service, value);
+    value = hash_str(json_text(check, "Status"), value);
     const cJSON *tag;
     cJSON_ArrayForEach(tag, json_array(check, "ServiceTags"))
     {
@@ -62,7 +64,7 @@ static int on_check(void *ctx, struct str element)
         .value = value,
     };
     cJSON_Delete(check);
-    return add_record(ctx, record);
+    return add_record(digest, record);
 }
 
 void state_digest_init(struct state_digest *digest)

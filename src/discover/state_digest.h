@@ -19,6 +19,7 @@ struct state_record {
 
 struct state_digest {
     struct json_split split;
+    uint64_t members;             // sum over which checks there are, whatever their status
     struct state_record *records; // owned; after finish: one per service, sorted
     size_t count;
     size_t cap;

@@ -384,13 +384,36 @@ static void set_peer(struct client *client)
             addr_is_in(bytes, config->trusted[i].bytes, config->trusted[i].bits);
 }
 
+static void shed(struct worker_listener *listener);
+
+static void on_shed(uv_handle_t *handle)
+{
+    struct worker_listener *listener = CONTAINER_OF(handle, struct worker_listener, shed);
+    listener->is_shedding = false;
+    if (handle->data) // it did take one: the next may have come meanwhile
+        shed(listener);
+}
+
+// No memory for a client. Its connection must be taken all the same: libuv listens on only then.
+static void shed(struct worker_listener *listener)
+{
+    if (listener->is_shedding)
+        return;
+    listener->is_shedding = true;
+    uv_tcp_init(&listener->worker->loop.uv, &listener->shed);
+    bool has_taken = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&listener->shed) == 0;
+    listener->shed.data = has_taken ? listener : NULL;
+    counter_add(&listener->worker->counters.shed, has_taken);
+    uv_close((uv_handle_t *)&listener->shed, on_shed);
+}
+
 void client_accept(struct worker_listener *listener)
 {
     struct worker *worker = listener->worker;
     struct client *client = mem_zalloc(sizeof *client);
     if (!client || sock_init(&client->sock, &worker->loop, &SOCK_EVENTS) != 0) {
         mem_free(client);
-        log_warn("connection not accepted: %s", err_text(ERR_NOMEM));
+        shed(listener);
         return;
     }
     client->worker = worker;

@@ -27,6 +27,8 @@ struct worker_listener {
     uv_tcp_t tcp;
     struct worker *worker;
     const struct listener_config *config;
+    uv_tcp_t shed; // takes a connection that cannot be served, see client_accept
+    bool is_shedding;
 };
 
 struct worker {

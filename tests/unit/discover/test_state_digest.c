@@ -54,6 +54,25 @@ static void order_output_and_pieces_do_not_matter(void **state)
     state_digest_fini(&digest);
 }
 
+static uint64_t members_of(const char *text)
+{
+    struct state_digest digest;
+    read_state(&digest, text);
+    uint64_t members = digest.members;
+    state_digest_fini(&digest);
+    return members;
+}
+
+static void members_are_told_apart_from_their_health(void **state)
+{
+    (void)state;
+    static const char CRITICAL[] = "[" CHECK("n1", "c", "critical", "web", "\"t\"") "," API "]";
+    assert_int_equal(members_of("[" WEB "," API "]"), members_of("[" API "," WEB "]"));
+    assert_int_equal(members_of("[" WEB "," API "]"), members_of(CRITICAL));
+    assert_int_not_equal(members_of("[" WEB "," API "]"), members_of("[" WEB "]"));
+    assert_int_not_equal(members_of("[" WEB "]"), members_of("[" WEB2 "]"));
+}
+
 static void a_change_shows_in_its_service_only(void **state)
 {
     (void)state;
@@ -140,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_output_and_pieces_do_not_matter),
+        cmocka_unit_test(members_are_told_apart_from_their_health),
         cmocka_unit_test(a_change_shows_in_its_service_only),
         cmocka_unit_test(a_node_check_shows_in_all_services_of_the_node),
         cmocka_unit_test(unknown_services_and_empty_lists_are_zero),
