@@ -6,7 +6,7 @@
 
 extern char **environ;
 
-enum { HELP_MAX = 256 * 1024, EXIT_USAGE = 2 };
+enum { HELP_MAX = 256 * 1024 };
 
 static void print_help(void)
 {
@@ -38,7 +38,7 @@ int main(int argc, char **argv)
         // Without the 140 keys, which would push the reason off the screen.
         fprintf(stderr, "%s\nusage: tagway [-cfg file] [-key value]...; -h lists all keys\n",
                 err.text);
-        status = EXIT_USAGE;
+        status = 1;
     } else if (rc) {
         log_fatal("%s. %s", TAGWAY_VERSION, err.text);
         status = 1;
