@@ -39,7 +39,8 @@ struct options {
 
 // Reads everything. argv as main's. 0, or an err_code with text (proxy.strategy: bad value "x" from
 // environment FABIO_PROXY_STRATEGY: must be rnd or rr). *is_usage_error tells a bad flag, which
-// is answered with the usage, from a bad configuration. To be ended with options_fini in every case.
+// is answered with the usage, from a bad configuration. To be ended with options_fini in every
+// case.
 MUST_CHECK int options_read(struct options *options, int argc, char *const *argv,
                             char *const *environ_list, struct err *err, bool *is_usage_error);
 void options_fini(struct options *options);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the heads that go out. A head is composed from parsed parts, never copied as bytes, so
-// that what leaves the proxy always parses strictly to the same message (wire rule 11). Hop-by-hop
+// that what leaves the proxy always parses strictly to the same message. Hop-by-hop
 // fields are dropped before ours are added. Pure; writes into the caller's memory.
 #pragma once
 

@@ -15,8 +15,7 @@
 #include "net/wheel.h"
 
 enum {
-    LOOP_READ_SCRATCH =
-        64 << 10, // one read; performance.md 1.4: 16 KiB doubles the cost of large bodies
+    LOOP_READ_SCRATCH = 64 << 10, // one read; with 16 KiB large bodies cost twice as much CPU
     LOOP_OUT_SCRATCH =
         72 << 10, // a composed head: the largest incoming one plus what the proxy adds
 };

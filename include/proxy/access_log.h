@@ -45,7 +45,7 @@ struct access_entry {
     struct str reason;       // why the proxy itself answered ("no_route", a refusal's label)
 };
 
-// Writes one line with its newline: common, combined (fabio.md 5.15, times in UTC) or a JSON
+// Writes one line with its newline: common, combined (as fabio, but times are UTC) or a JSON
 // object. Control bytes, quotes, DEL and C1 controls are escaped. Returns the length, 0 for
 // ACCESS_LOG_OFF or a room below ACCESS_LINE_MAX. Pure.
 size_t access_log_format(enum access_log_format format, const struct access_entry *entry, char *out,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may do what on the admin listener: the Host check against DNS rebinding, and the rules for
-// writes (wire.md 48 as docs/operations.md explains it). Pure.
+// writes (cross-site requests, DNS rebinding). Pure.
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The endpoints: which path answers what (fabio.md 10, and ours). Control thread.
+// The endpoints: which path answers what (fabio's, and ours). Control thread.
 #pragma once
 
 #include "admin/access.h"

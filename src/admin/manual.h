@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // /api/paths and /api/manual: routes that people write, kept by the registry (Consul KV), as in
-// fabio.md 10.4. The only part of the admin that changes anything. Control thread.
+// Manual overrides, as fabio serves them. The only part of the admin that changes anything. Control
+// thread.
 #pragma once
 
 #include "admin/api.h"

@@ -31,7 +31,7 @@ enum {
     TICK_MS = 1000,
 };
 
-// wire.md 49: no script, style, image or frame but our own.
+// No script, style, image or frame but our own.
 static const char COMMON_FIELDS[] =
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "

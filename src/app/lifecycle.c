@@ -371,7 +371,7 @@ static void raise_descriptor_limit(struct options *options)
         log_warn("cannot raise the limit of open files");
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || options->proxy.max_connections)
         return;
-    // Each client may need a connection to a target; descriptors must never run out (wire.md 3.4).
+    // Each client may need a connection to a target; libuv spins when descriptors run out.
     uint64_t usable = limit.rlim_cur > RESERVED_DESCRIPTORS + 128
                           ? (limit.rlim_cur - RESERVED_DESCRIPTORS) / 2
                           : 64;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What lies in Consul's KV store: the manual routes and the page for requests without a route (both
 // watched), and the overrides that the admin pages read and write.
-// Writing (fabio.md 10.4): first as a new key; if it exists already, only over the given version.
+// Writing, as fabio does: first as a new key; if it exists already, only over the given version.
 #include "discover/consul_internal.h"
 
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The process as a Consul service (fabio.md 11.1): under its own name and under every name that a
-// route asks for with register=.
+// The process as a Consul service (as fabio registers itself): under its own name and under every
+// name that a route asks for with register=.
 // 1. Each second: names come and go with the published table. A new one is registered with a TTL
 // and
 //    an HTTP check, and its TTL check is passed at once.

@@ -46,7 +46,7 @@ static int note_check(struct health_answer *answer, struct instance *instance,
     return 0;
 }
 
-// fabio's verdict (fabio.md 3.3) over the checks of one instance.
+// fabio's verdict (docs/consul.md) over the checks of one instance.
 static int judge(struct health_decoder *decoder, struct instance *instance, const cJSON *checks,
                  uint64_t *digest)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The libuv rules that shape this file (docs/performance.md): reading is started once and stopped
+// The libuv rules that shape this file (docs/hacking.md): reading is started once and stopped
 // only under back-pressure; uv_try_write first, uv_write only with the rest; the read buffer is the
 // loop's scratch.
 //

@@ -20,7 +20,7 @@
 
 enum {
     PIPELINE_MAX = 64 << 10, // bytes kept of what comes behind the running request
-    LINGER_MS = 1000,        // wire rule 10
+    LINGER_MS = 1000,        // RFC 9112 section 9.6: close in stages
     LINGER_BYTES = 64 << 10,
     DRAIN_IDLE_MS = 1000, // an idle connection outlives the start of draining by so much
 };

@@ -71,7 +71,7 @@ static void pass_body(struct exchange *exchange, const struct iovec *head_part, 
         return;
     }
     if (used < len)
-        exchange->has_surplus = true; // bytes nobody asked for are not relayed (wire rule 21)
+        exchange->has_surplus = true; // bytes nobody asked for are not relayed
     exchange->bytes_out += used;
     counter_add(&exchange->counters->bytes_out, used);
     if (!send_on(exchange, parts, first + count))
@@ -227,7 +227,7 @@ static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
 }
 
 // What a pooled connection shows in the very turn the request was sent on it had been waiting there
-// before: it belongs to an earlier response (wire rule 21). Requests that cannot be replayed had a
+// before: it belongs to an earlier response. Requests that cannot be replayed had a
 // look at the connection first, see upstream_get_idle.
 static bool is_unsolicited(const struct exchange *exchange)
 {

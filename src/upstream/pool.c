@@ -128,7 +128,7 @@ static void on_sock_data(struct sock *sock, char *bytes, size_t len)
     if (conn->events)
         conn->events->on_data(conn, bytes, len);
     else
-        close_conn(conn, false); // a byte nobody asked for (wire rule 21)
+        close_conn(conn, false); // a byte nobody asked for
 }
 
 static void on_sock_end(struct sock *sock)

@@ -91,7 +91,7 @@ static struct str part_at(const struct buf *key, size_t from, size_t len)
     return str_make(key->ptr + from, len);
 }
 
-// The name to verify and send as SNI: host= with a name overrides the address (fabio.md 1.6).
+// The name to verify and send as SNI: host= with a name overrides the address, as in fabio.
 static struct str tls_name_of(const struct route_def *def)
 {
     if (def->scheme != ROUTE_SCHEME_HTTPS || str_eq(def->host_option, STR("dst")))

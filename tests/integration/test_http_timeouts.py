@@ -186,7 +186,7 @@ def test_an_idle_tunnel_is_closed():
 
 
 def test_a_client_that_leaves_cancels_its_request():
-    """wire.md 26: within one second in every phase."""
+    """Within one second in every phase."""
     cancelled = threading.Semaphore(0)
 
     def script(connection):

@@ -14,7 +14,7 @@ from harness.tagway import Tagway, route
 
 ROUTES = 8
 # From the moment the API shows that a target is gone until workers have left the turn they were in
-# (wire.md 35 allows 100 ms).
+# (100 ms are allowed).
 GRACE_S = 0.1 * SLOWNESS
 
 
