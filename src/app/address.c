@@ -180,7 +180,7 @@ static int look_up(struct str host, uint16_t port, struct sockaddr_storage *addr
                    struct err *err)
 {
     char name[256];
-    if (host.len >= sizeof name || memchr(host.ptr, '\0', host.len))
+    if (host.len == 0 || host.len >= sizeof name || str_find_char(host, '\0') >= 0)
         return err_set(err, ERR_INVALID, "bad host");
     memcpy(name, host.ptr, host.len);
     name[host.len] = '\0';
