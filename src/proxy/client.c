@@ -2,7 +2,7 @@
 //
 // Happy path: (1) client_accept takes the connection and starts reading, once; (2) on_data feeds
 // bytes to client_feed, which parses a head in place and begins an exchange; (3) the exchange
-// answers through client_send and ends with client_finish; (4) what came behind the request is fed
+// answers through the stream's functions and ends with finish; (4) what came behind the request is fed
 // next, or the connection is idle again. Failure modes: a refused head is answered and lingers; a
 // timeout closes (408 when part of a head is there); a FIN in IDLE closes, while BUSY it is
 // remembered (a half-closed client still gets its answer); a reset aborts the exchange.
@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/compose.h"
+#include "http/verify.h"
 #include "proxy/access_log.h"
 #include "proxy/exchange.h"
 
@@ -25,8 +26,6 @@ enum {
     DRAIN_IDLE_MS = 1000, // an idle connection outlives the start of draining by so much
 };
 
-static const struct sock_events SOCK_EVENTS;
-
 static struct client *client_of(struct sock *sock)
 {
     return CONTAINER_OF(sock, struct client, sock);
@@ -34,24 +33,24 @@ static struct client *client_of(struct sock *sock)
 
 static void arm(struct client *client, uint32_t delay_ms)
 {
-    net_loop_arm(&client->worker->loop, &client->timer, delay_ms);
+    net_loop_arm(&client->stream.worker->loop, &client->timer, delay_ms);
 }
 
-void client_close(struct client *client, bool with_reset)
+static void close_client(struct client *client, bool with_reset)
 {
     if (client->sock.is_closing)
         return;
-    net_loop_disarm(&client->worker->loop, &client->timer);
+    net_loop_disarm(&client->stream.worker->loop, &client->timer);
     sock_close(&client->sock, with_reset);
 }
 
 static void on_closed(struct sock *sock)
 {
     struct client *client = client_of(sock);
-    struct worker *worker = client->worker;
-    BUG_ON(client->exchange); // would outlive what it points to
+    struct worker *worker = client->stream.worker;
+    BUG_ON(client->stream.exchange); // would outlive what it points to
     list_remove(&client->link);
-    block_put(&worker->loop.blocks, client->input);
+    block_put(&worker->loop.blocks, client->stream.input);
     mem_free(client);
     worker_client_gone(worker);
 }
@@ -61,42 +60,83 @@ static void on_closed(struct sock *sock)
 static void linger(struct client *client)
 {
     client->state = CLIENT_LINGER;
-    if (client->has_ended && !sock_has_pending(&client->sock)) {
-        client_close(client, false);
+    if (client->stream.has_ended && !sock_has_pending(&client->sock)) {
+        close_client(client, false);
         return;
     }
     sock_end(&client->sock);
-    block_put(&client->worker->loop.blocks, client->input);
-    client->input = NULL;
-    client_read_start(client);
-    arm(client, sock_has_pending(&client->sock) ? client->worker->config->client_write_timeout_ms
-                                                : LINGER_MS);
+    block_put(&client->stream.worker->loop.blocks, client->stream.input);
+    client->stream.input = NULL;
+    if (!client->stream.has_ended)
+        sock_read_start(&client->sock);
+    arm(client, sock_has_pending(&client->sock)
+                    ? client->stream.worker->config->client_write_timeout_ms
+                    : LINGER_MS);
 }
 
-int client_send(struct client *client, const struct iovec *parts, int count)
+static struct client *of_stream(struct stream *stream)
 {
+    return CONTAINER_OF(stream, struct client, stream);
+}
+
+static int send_parts(struct stream *stream, const struct iovec *parts, int count)
+{
+    struct client *client = of_stream(stream);
     int rc = sock_write(&client->sock, parts, count);
     if (rc == 1 && !client->is_write_stalled) {
         client->is_write_stalled = true;
-        arm(client, client->worker->config->client_write_timeout_ms);
+        arm(client, stream->worker->config->client_write_timeout_ms);
     }
     return rc;
 }
 
-void client_read_start(struct client *client)
+static int send_head(struct stream *stream, const struct http_head *head,
+                     const struct http_answer *answer, enum http_method request,
+                     const struct iovec *body, int count)
 {
-    if (!client->has_ended && !client->sock.is_closing)
+    char *out = stream->worker->loop.out_scratch;
+    int len = http_compose_response(head, answer, out, LOOP_OUT_SCRATCH);
+    if (len < 0)
+        return len;
+#ifdef NDEBUG
+    (void)request;
+#else
+    BUG_ON(!http_verify_response(head, answer, request, out, (size_t)len));
+#endif
+    struct iovec parts[1 + BODY_PARTS] = {{.iov_base = out, .iov_len = (size_t)len}};
+    for (int i = 0; i < count; i++)
+        parts[1 + i] = body[i];
+    return send_parts(stream, parts, 1 + count);
+}
+
+static int send_answer(struct stream *stream, int status, bool is_head, uint8_t minor_version,
+                       struct str extra, struct str content_type, struct str body)
+{
+    char *out = stream->worker->loop.out_scratch;
+    int len = http_compose_error(status, stream->must_close, is_head, minor_version,
+                                 worker_date(stream->worker), extra, content_type, body, out,
+                                 LOOP_OUT_SCRATCH);
+    if (len < 0)
+        return len;
+    struct iovec part = {.iov_base = out, .iov_len = (size_t)len};
+    return send_parts(stream, &part, 1);
+}
+
+static void read_start(struct stream *stream)
+{
+    struct client *client = of_stream(stream);
+    if (!stream->has_ended && !client->sock.is_closing)
         sock_read_start(&client->sock);
 }
 
-void client_read_stop(struct client *client)
+static void read_stop(struct stream *stream)
 {
-    sock_read_stop(&client->sock);
+    sock_read_stop(&of_stream(stream)->sock);
 }
 
 static void await_request(struct client *client)
 {
-    struct worker *worker = client->worker;
+    struct worker *worker = client->stream.worker;
     client->state = CLIENT_IDLE;
     if (!client->is_write_stalled)
         arm(client, worker->config->client_idle_timeout_ms);
@@ -105,30 +145,25 @@ static void await_request(struct client *client)
 // Answers a request that never became an exchange, and ends the connection.
 static void refuse(struct client *client, int status)
 {
-    struct worker *worker = client->worker;
-    char *out = worker->loop.out_scratch;
-    client->must_close = true;
-    int len = http_compose_error(status, true, false, 1, worker_date(worker), STR_NULL, STR_NULL,
-                                 STR_NULL, out, LOOP_OUT_SCRATCH);
-    struct iovec part = {.iov_base = out, .iov_len = (size_t)MAX(len, 0)};
-    if (len < 0 || client_send(client, &part, 1) < 0)
-        client_close(client, true);
+    client->stream.must_close = true;
+    if (send_answer(&client->stream, status, false, 1, STR_NULL, STR_NULL, STR_NULL) < 0)
+        close_client(client, true);
     else
         linger(client);
 }
 
 static void refuse_head(struct client *client, enum http_refusal refusal)
 {
-    struct worker *worker = client->worker;
+    struct worker *worker = client->stream.worker;
     counter_add(&worker->counters.refused_requests, 1);
     counter_add(&worker->refusals[0][refusal], 1);
-    log_debug("request from %.*s refused: %s", STR_FMT(client_ip(client)),
+    log_debug("request from %.*s refused: %s", STR_FMT(stream_peer_ip(&client->stream)),
               http_refusal_text(refusal));
     if (worker->access_log) {
         struct access_entry entry = {
             .ended_at_us = clock_wall_us(),
-            .client_ip = client_ip(client),
-            .client_port = client->peer_port,
+            .client_ip = stream_peer_ip(&client->stream),
+            .client_port = client->stream.peer_port,
             .minor_version = 1,
             .status = http_refusal_status(refusal),
             .reason = str_of(http_refusal_label(refusal)),
@@ -138,17 +173,30 @@ static void refuse_head(struct client *client, enum http_refusal refusal)
     refuse(client, http_refusal_status(refusal));
 }
 
+// While the body of a running request is awaited, silence has a limit.
+static void await_body(struct stream *stream)
+{
+    struct client *client = of_stream(stream);
+    const struct exchange *exchange = stream->exchange;
+    if (client->is_write_stalled)
+        return;
+    bool awaits_body = exchange->phase != EXCHANGE_TUNNEL && !exchange->upload.is_complete &&
+                       !exchange->is_client_paused;
+    arm(client, awaits_body ? stream->worker->config->client_body_timeout_ms : 0);
+}
+
 // Keeps bytes for later. False: shortage or too many; the client was closed, with its exchange.
 static bool keep_input(struct client *client, const char *bytes, size_t len, size_t max)
 {
     if (len == 0)
         return true;
-    if (block_append(&client->worker->loop.blocks, &client->input, bytes, len, max) == 0)
+    if (block_append(&client->stream.worker->loop.blocks, &client->stream.input, bytes, len, max) ==
+        0)
         return true;
-    if (client->exchange)
-        exchange_abort(client->exchange, true);
+    if (client->stream.exchange)
+        exchange_abort(client->stream.exchange, true);
     else
-        client_close(client, true);
+        close_client(client, true);
     return false;
 }
 
@@ -156,7 +204,7 @@ static bool keep_input(struct client *client, const char *bytes, size_t len, siz
 // nothing can be done with them now (they have been kept, or the client is closing).
 static size_t feed_one(struct client *client, char *bytes, size_t len)
 {
-    struct worker *worker = client->worker;
+    struct worker *worker = client->stream.worker;
     int rc = http_parse_request(&worker->request_head, bytes, len, &worker->config->request_limits);
     if (rc == ERR_AGAIN) {
         if (client->state == CLIENT_IDLE) {
@@ -171,7 +219,7 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
     client->requests++;
     uint32_t max = worker->config->max_requests_per_connection;
     if (max && client->requests >= max)
-        client->must_close = true;
+        client->stream.must_close = true;
     if (rc != HTTP_ACCEPTED) {
         refuse_head(client, (enum http_refusal)rc);
         return 0;
@@ -180,7 +228,8 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
         net_loop_disarm(&worker->loop, &client->timer);
     size_t head_len = worker->request_head.head_len;
     size_t used;
-    if (exchange_begin(client, bytes, bytes + head_len, len - head_len, &used) != 0) {
+    client->state = CLIENT_BUSY;
+    if (exchange_begin(&client->stream, bytes, bytes + head_len, len - head_len, &used) != 0) {
         refuse(client, 503);
         return 0;
     }
@@ -188,13 +237,13 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
 }
 
 // Feeds what is at hand until an exchange is running or a head is incomplete. When `are_kept`, the
-// bytes are client->input itself, which is then taken apart; else they are the read scratch.
+// bytes are client->stream.input itself, which is then taken apart; else they are the read scratch.
 static void client_feed(struct client *client, char *bytes, size_t len, bool are_kept)
 {
-    struct block *source = are_kept ? client->input : NULL;
+    struct block *source = are_kept ? client->stream.input : NULL;
     client->is_fed = true;
     if (are_kept)
-        client->input = NULL;
+        client->stream.input = NULL;
     while (len > 0 && !client->sock.is_closing &&
            (client->state == CLIENT_IDLE || client->state == CLIENT_HEAD)) {
         size_t used = feed_one(client, bytes, len);
@@ -207,35 +256,38 @@ static void client_feed(struct client *client, char *bytes, size_t len, bool are
     if (len > 0 && client->state == CLIENT_BUSY && !client->sock.is_closing) {
         // The next request waits its turn, and so does the sender.
         if (keep_input(client, bytes, len, BLOCK_MAX))
-            client_read_stop(client);
+            read_stop(&client->stream);
     }
-    block_put(&client->worker->loop.blocks, source);
+    block_put(&client->stream.worker->loop.blocks, source);
     if (client->sock.is_closing || client->state == CLIENT_LINGER)
         return;
     if (client->state == CLIENT_BUSY)
-        client_await_body(client);
-    else if (client->has_ended)
+        await_body(&client->stream);
+    else if (client->stream.has_ended)
         linger(client); // nothing more will come
-    if (!client->sock.is_closing && !(client->exchange && client->exchange->is_client_paused) &&
-        !(client->state == CLIENT_BUSY && client->input))
-        client_read_start(client);
+    if (!client->sock.is_closing &&
+        !(client->stream.exchange && client->stream.exchange->is_client_paused) &&
+        !(client->state == CLIENT_BUSY && client->stream.input))
+        read_start(&client->stream);
 }
 
-void client_finish(struct client *client)
+static void finish(struct stream *stream)
 {
+    struct client *client = of_stream(stream);
     if (client->sock.is_closing)
         return;
-    if (client->must_close || (client->has_ended && !client->input)) {
+    if (client->stream.must_close || (client->stream.has_ended && !client->stream.input)) {
         linger(client);
         return;
     }
     await_request(client);
     if (client->is_fed)
         return; // client_feed goes on with what is left
-    if (client->input)
-        client_feed(client, block_start(client->input), block_len(client->input), true);
+    if (client->stream.input)
+        client_feed(client, block_start(client->stream.input), block_len(client->stream.input),
+                    true);
     else
-        client_read_start(client);
+        read_start(&client->stream);
 }
 
 static void on_data(struct sock *sock, char *bytes, size_t len)
@@ -245,20 +297,20 @@ static void on_data(struct sock *sock, char *bytes, size_t len)
     case CLIENT_LINGER:
         client->lingered += (uint32_t)len;
         if (client->lingered > LINGER_BYTES)
-            client_close(client, false);
+            close_client(client, false);
         return;
     case CLIENT_BUSY: {
-        size_t used = exchange_on_client_data(client->exchange, bytes, len);
+        size_t used = exchange_on_client_data(client->stream.exchange, bytes, len);
         if (client->sock.is_closing || client->state == CLIENT_LINGER || used == len) {
             if (client->state == CLIENT_BUSY && !client->sock.is_closing)
-                client_await_body(client);
+                await_body(&client->stream);
             return;
         }
         bytes += used;
         len -= used;
         if (client->state == CLIENT_BUSY) {
             if (keep_input(client, bytes, len, PIPELINE_MAX))
-                client_read_stop(client);
+                read_stop(&client->stream);
             return;
         }
         client_feed(client, bytes, len, false);
@@ -270,9 +322,10 @@ static void on_data(struct sock *sock, char *bytes, size_t len)
         bool may_be_complete = memchr(bytes, '\n', len) != NULL;
         if (!keep_input(client, bytes, len, BLOCK_MAX))
             return;
-        if (may_be_complete ||
-            block_len(client->input) > client->worker->config->request_limits.head_max)
-            client_feed(client, block_start(client->input), block_len(client->input), true);
+        if (may_be_complete || block_len(client->stream.input) >
+                                   client->stream.worker->config->request_limits.head_max)
+            client_feed(client, block_start(client->stream.input), block_len(client->stream.input),
+                        true);
         return;
     }
     default: client_feed(client, bytes, len, false);
@@ -282,37 +335,37 @@ static void on_data(struct sock *sock, char *bytes, size_t len)
 static void on_end(struct sock *sock)
 {
     struct client *client = client_of(sock);
-    client->has_ended = true;
+    client->stream.has_ended = true;
     if (client->state == CLIENT_BUSY)
-        exchange_on_client_end(client->exchange);
+        exchange_on_client_end(client->stream.exchange);
     else if (client->state == CLIENT_LINGER && sock_has_pending(sock))
         return; // the rest of the answer is still wanted
     else
-        client_close(client, false);
+        close_client(client, false);
 }
 
 static void on_failed(struct sock *sock, int status)
 {
     (void)status;
     struct client *client = client_of(sock);
-    if (client->exchange)
-        exchange_abort(client->exchange, true);
+    if (client->stream.exchange)
+        exchange_abort(client->stream.exchange, true);
     else
-        client_close(client, false);
+        close_client(client, false);
 }
 
 static void on_drained(struct sock *sock)
 {
     struct client *client = client_of(sock);
     client->is_write_stalled = false;
-    net_loop_disarm(&client->worker->loop, &client->timer);
-    if (client->exchange) {
-        exchange_on_client_drained(client->exchange);
-        if (!sock->is_closing && client->exchange)
-            client_await_body(client);
+    net_loop_disarm(&client->stream.worker->loop, &client->timer);
+    if (client->stream.exchange) {
+        exchange_on_client_drained(client->stream.exchange);
+        if (!sock->is_closing && client->stream.exchange)
+            await_body(&client->stream);
     } else if (client->state == CLIENT_LINGER) {
-        if (client->has_ended)
-            client_close(client, false);
+        if (client->stream.has_ended)
+            close_client(client, false);
         else
             arm(client, LINGER_MS);
     } else if (client->state == CLIENT_IDLE) {
@@ -320,40 +373,60 @@ static void on_drained(struct sock *sock)
     }
 }
 
-// While the body of a running request is awaited, silence has a limit.
-void client_await_body(struct client *client)
-{
-    struct exchange *exchange = client->exchange;
-    if (client->is_write_stalled || exchange->phase == EXCHANGE_TUNNEL)
-        return;
-    bool awaits_body = !exchange->upload.is_complete && !exchange->is_client_paused;
-    arm(client, awaits_body ? client->worker->config->client_body_timeout_ms : 0);
-}
-
 static void on_timer(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, timer);
-    counter_add(&client->worker->counters.client_timeouts, 1);
-    if (client->is_write_stalled && client->exchange)
-        exchange_abort(client->exchange, true);
+    counter_add(&client->stream.worker->counters.client_timeouts, 1);
+    if (client->is_write_stalled && client->stream.exchange)
+        exchange_abort(client->stream.exchange, true);
     else if (client->is_write_stalled)
-        client_close(client, true);
+        close_client(client, true);
     else if (client->state == CLIENT_HEAD)
         refuse(client, 408);
-    else if (client->state == CLIENT_BUSY && !client->exchange->upload.is_complete)
-        exchange_fail(client->exchange, 408, STR_NULL);
+    else if (client->state == CLIENT_BUSY && !client->stream.exchange->upload.is_complete)
+        exchange_fail(client->stream.exchange, 408, STR_NULL);
     else
-        client_close(client, false);
+        close_client(client, false);
+}
+
+void client_cut(struct client *client)
+{
+    if (client->stream.exchange)
+        exchange_abort(client->stream.exchange, false);
+    else
+        close_client(client, false);
 }
 
 void client_drain(struct client *client)
 {
-    client->must_close = true;
+    client->stream.must_close = true;
     // The peer may just be sending: it hears Connection: close in its next answer, or a moment
     // later FIN.
     if (client->state == CLIENT_IDLE)
         arm(client, DRAIN_IDLE_MS);
 }
+
+static void end(struct stream *stream)
+{
+    sock_end(&of_stream(stream)->sock);
+}
+
+static void close_stream(struct stream *stream, bool with_reset)
+{
+    close_client(of_stream(stream), with_reset);
+}
+
+static const struct stream_ops STREAM_OPS = {
+    .send_head = send_head,
+    .send = send_parts,
+    .send_answer = send_answer,
+    .end = end,
+    .finish = finish,
+    .close = close_stream,
+    .read_start = read_start,
+    .read_stop = read_stop,
+    .await_body = await_body,
+};
 
 static const struct sock_events SOCK_EVENTS = {
     .on_connected = NULL, // accepted, never connecting
@@ -366,7 +439,7 @@ static const struct sock_events SOCK_EVENTS = {
 
 static void set_peer(struct client *client)
 {
-    const struct proxy_config *config = client->worker->config;
+    const struct proxy_config *config = client->stream.worker->config;
     struct sockaddr_storage peer;
     int len = sizeof peer;
     char text[ADDR_TEXT_MAX];
@@ -374,13 +447,13 @@ static void set_peer(struct client *client)
     if (uv_tcp_getpeername(&client->sock.uv.tcp, (struct sockaddr *)&peer, &len) != 0)
         return;
     size_t text_len = addr_host_text((struct sockaddr *)&peer, text);
-    client->peer_ip_len = (uint8_t)MIN(text_len, sizeof client->peer_ip);
-    memcpy(client->peer_ip, text, client->peer_ip_len);
-    client->peer_port = addr_port((struct sockaddr *)&peer);
+    client->stream.peer_ip_len = (uint8_t)MIN(text_len, sizeof client->stream.peer_ip);
+    memcpy(client->stream.peer_ip, text, client->stream.peer_ip_len);
+    client->stream.peer_port = addr_port((struct sockaddr *)&peer);
     if (!addr_bytes((struct sockaddr *)&peer, bytes))
         return;
-    for (unsigned i = 0; i < config->trusted_count && !client->is_peer_trusted; i++)
-        client->is_peer_trusted =
+    for (unsigned i = 0; i < config->trusted_count && !client->stream.is_peer_trusted; i++)
+        client->stream.is_peer_trusted =
             addr_is_in(bytes, config->trusted[i].bytes, config->trusted[i].bits);
 }
 
@@ -416,7 +489,8 @@ void client_accept(struct worker_listener *listener)
         shed(listener);
         return;
     }
-    client->worker = worker;
+    client->stream.worker = worker;
+    client->stream.ops = &STREAM_OPS;
     timer_init(&client->timer, on_timer);
     list_init(&client->link);
     list_push_back(&worker->clients, &client->link);
@@ -424,17 +498,17 @@ void client_accept(struct worker_listener *listener)
     counter_add(&worker->counters.accepted, 1);
     atomic_store_explicit(&worker->open_clients, worker->client_count, memory_order_relaxed);
     if (sock_accept(&client->sock, (uv_stream_t *)&listener->tcp) != 0) {
-        client_close(client, false);
+        close_client(client, false);
         return;
     }
     if (worker->client_count > worker->client_max) {
         counter_add(&worker->counters.shed, 1);
-        client_close(client, true);
+        close_client(client, true);
         return;
     }
     set_peer(client);
     client->state = CLIENT_IDLE;
     arm(client, worker->config->client_idle_timeout_ms);
     if (sock_read_start(&client->sock) != 0)
-        client_close(client, false);
+        close_client(client, false);
 }

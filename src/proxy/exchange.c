@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "http/compose.h"
 #include "stats/hist.h"
 
 static struct exchange *get_exchange(struct worker *worker)
@@ -75,8 +74,8 @@ static void finish(struct exchange *exchange)
     if (exchange->accepts_trailers)
         buf_fini(&exchange->trailers);
     unpin_target(exchange);
-    exchange->client->exchange = NULL;
-    exchange->client = NULL;
+    exchange->stream->exchange = NULL;
+    exchange->stream = NULL;
     list_push_front(&worker->free_exchanges, &exchange->link);
 }
 
@@ -101,7 +100,7 @@ void exchange_refuse(struct exchange *exchange, enum http_refusal refusal)
     counter_add(&exchange->worker->counters.refused_requests, 1);
     counter_add(&exchange->worker->refusals[0][refusal], 1);
     exchange->reason = http_refusal_label(refusal);
-    exchange->client->must_close = true;
+    exchange->stream->must_close = true;
     exchange_fail(exchange, http_refusal_status(refusal), STR_NULL);
 }
 
@@ -113,10 +112,10 @@ static bool is_body_too_large(const struct exchange *exchange)
            (upload->framing == HTTP_BODY_CHUNKED ? upload->chunks.data_total : upload->left) > max;
 }
 
-int exchange_begin(struct client *client, const char *head_bytes, char *bytes, size_t len,
+int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, size_t len,
                    size_t *used)
 {
-    struct worker *worker = client->worker;
+    struct worker *worker = stream->worker;
     const struct http_head *head = &worker->request_head;
     struct exchange *exchange = get_exchange(worker);
     *used = 0;
@@ -124,7 +123,7 @@ int exchange_begin(struct client *client, const char *head_bytes, char *bytes, s
         return ERR_NOMEM;
     memset(exchange, 0, sizeof *exchange);
     exchange->worker = worker;
-    exchange->client = client;
+    exchange->stream = stream;
     list_init(&exchange->link);
     timer_init(&exchange->timer, on_timer);
     exchange->method = (uint8_t)head->method;
@@ -133,10 +132,9 @@ int exchange_begin(struct client *client, const char *head_bytes, char *bytes, s
     exchange->is_idempotent = http_method_is_idempotent(head);
     exchange->accepts_trailers = head->accepts_trailers;
     exchange->start_us = clock_now_us();
-    client->exchange = exchange;
-    client->state = CLIENT_BUSY;
+    stream->exchange = exchange;
     if (!head->is_keep_alive || worker->is_draining)
-        client->must_close = true;
+        stream->must_close = true;
 
     struct buf *trailers = NULL;
     if (exchange->accepts_trailers) {
@@ -189,7 +187,7 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
     rc = sock_write(&exchange->conn->sock, parts, count);
     if (rc == 1 && !exchange->upload.is_complete) {
         exchange->is_client_paused = true;
-        client_read_stop(exchange->client);
+        exchange->stream->ops->read_stop(exchange->stream);
     }
     // A broken upstream is heard through its own events: it may have answered before it closed.
     return used;
@@ -294,7 +292,7 @@ void exchange_note_success(struct exchange *exchange)
 
 void exchange_complete(struct exchange *exchange)
 {
-    struct client *client = exchange->client;
+    struct stream *stream = exchange->stream;
     if (exchange->counters && exchange->phase != EXCHANGE_TUNNEL)
         note_latency(exchange);
     bool is_reusable = exchange->upload.is_complete && exchange->is_upstream_keep_alive &&
@@ -304,14 +302,14 @@ void exchange_complete(struct exchange *exchange)
         counter_add(&exchange->worker->counters.surplus_bytes, 1);
     exchange_release_conn(exchange, is_reusable, !exchange->upload.is_complete);
     if (exchange->closes_client || !exchange->upload.is_complete)
-        client->must_close = true;
+        stream->must_close = true;
     finish(exchange);
-    client_finish(client);
+    stream->ops->finish(stream);
 }
 
 void exchange_abort(struct exchange *exchange, bool is_client_fault)
 {
-    struct client *client = exchange->client;
+    struct stream *stream = exchange->stream;
     if (is_client_fault)
         counter_add(&exchange->worker->counters.client_aborts, 1);
     // RST where the end of the connection would be the end of the body.
@@ -319,38 +317,31 @@ void exchange_abort(struct exchange *exchange, bool is_client_fault)
                       exchange->download.framing == HTTP_BODY_CLOSE &&
                       !exchange->download.is_rechunked;
     finish(exchange);
-    client_close(client, with_reset);
+    stream->ops->close(stream, with_reset);
 }
 
 void exchange_answer(struct exchange *exchange, int status, struct str extra,
                      struct str content_type, struct str body)
 {
     struct worker *worker = exchange->worker;
-    struct client *client = exchange->client;
+    struct stream *stream = exchange->stream;
     if (exchange->phase != EXCHANGE_WAITING) {
         exchange_abort(exchange, false);
         return;
     }
     exchange_release_conn(exchange, false, true);
     if (!exchange->upload.is_complete || worker->is_draining)
-        client->must_close = true;
-    char *out = worker->loop.out_scratch;
-    int len = http_compose_error(status, client->must_close, exchange->method == HTTP_METHOD_HEAD,
-                                 exchange->client_minor, worker_date(worker), extra, content_type,
-                                 body, out, LOOP_OUT_SCRATCH);
-    if (len < 0) {
-        exchange_abort(exchange, false);
+        stream->must_close = true;
+    int rc = stream->ops->send_answer(stream, status, exchange->method == HTTP_METHOD_HEAD,
+                                      exchange->client_minor, extra, content_type, body);
+    if (rc < 0) {
+        exchange_abort(exchange, rc != ERR_TOO_LARGE);
         return;
     }
     note_status(exchange, status);
     exchange->bytes_out += body.len;
-    struct iovec part = {.iov_base = out, .iov_len = (size_t)len};
-    if (client_send(client, &part, 1) < 0) {
-        exchange_abort(exchange, true);
-        return;
-    }
     finish(exchange);
-    client_finish(client);
+    stream->ops->finish(stream);
 }
 
 void exchange_fail(struct exchange *exchange, int status, struct str extra)

@@ -16,7 +16,8 @@
 #include "net/block.h"
 #include "net/wheel.h"
 #include "proxy/body.h"
-#include "proxy/client.h"
+#include "proxy/stream.h"
+#include "proxy/worker.h"
 #include "upstream/pool.h"
 
 enum { TRIES_MAX = 4 };
@@ -30,9 +31,9 @@ enum exchange_phase {
 
 struct exchange {
     struct worker *worker;
-    struct client *client;
-    struct list link;   // worker's free list
-    struct timer timer; // response head, response body or tunnel idle
+    struct stream *stream; // the client's side
+    struct list link;      // worker's free list
+    struct timer timer;    // response head, response body or tunnel idle
 
     uint8_t phase;  // enum exchange_phase
     uint8_t method; // enum http_method
@@ -78,9 +79,9 @@ struct exchange {
 
 // Starts an exchange for the head in worker->request_head; body is what followed it in the same
 // bytes, *used how much of that belonged to this request. The bytes may be changed in place. The
-// exchange may be over when this returns (client->exchange is NULL then). ERR_NOMEM: nothing was
+// exchange may be over when this returns (stream->exchange is NULL then). ERR_NOMEM: nothing was
 // done.
-MUST_CHECK int exchange_begin(struct client *client, const char *head_bytes, char *body, size_t len,
+MUST_CHECK int exchange_begin(struct stream *stream, const char *head_bytes, char *body, size_t len,
                               size_t *used);
 
 // More of the request body. Returns how many bytes belonged to it.

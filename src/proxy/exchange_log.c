@@ -21,13 +21,13 @@ void access_log_entry(struct worker *worker, struct access_entry *entry)
 void exchange_log(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
-    const struct client *client = exchange->client;
+    const struct stream *stream = exchange->stream;
     struct http_head *head = &worker->request_head;
     struct access_entry entry = {
         .ended_at_us = clock_wall_us(),
         .duration_us = clock_now_us() - exchange->start_us,
-        .client_ip = client_ip(client),
-        .client_port = client->peer_port,
+        .client_ip = stream_peer_ip(stream),
+        .client_port = stream->peer_port,
         .minor_version = exchange->client_minor,
         .status = exchange->status ? exchange->status : 499, // the client went away first
         .bytes_received = exchange->bytes_in,

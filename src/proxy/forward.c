@@ -244,11 +244,11 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->request_head;
     const struct route_def *def = chosen->def;
-    const struct client *client = exchange->client;
+    const struct stream *stream = exchange->stream;
     char path[REWRITE_ROOM];
     struct http_forward forward = {
-        .client_ip = client_ip(client),
-        .is_peer_trusted = client->is_peer_trusted,
+        .client_ip = stream_peer_ip(stream),
+        .is_peer_trusted = stream->is_peer_trusted,
         .is_websocket = exchange->is_websocket,
         .path = head->path,
         .dst_query = def->dst_query,
@@ -297,7 +297,7 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
         return rc;
     if (rc == 1 && !exchange->upload.is_complete) {
         exchange->is_client_paused = true;
-        client_read_stop(exchange->client);
+        exchange->stream->ops->read_stop(exchange->stream);
     }
     exchange->sent_turn = counter_get(&exchange->worker->counters.turns);
     exchange_arm_download(exchange);

@@ -12,7 +12,6 @@
 
 #include "base/err.h"
 #include "http/compose.h"
-#include "http/verify.h"
 #include "proxy/exchange.h"
 
 enum { INTERIM_MAX = 32 };
@@ -38,10 +37,9 @@ static void on_connected(struct upstream_conn *conn, int status)
     exchange_retry(exchange, true, status == UV_ETIMEDOUT ? 504 : 502);
 }
 
-// Sends parts of the answer; false when the exchange is over because the client is gone.
-static bool send_on(struct exchange *exchange, const struct iovec *parts, int count)
+// What became of sending: false when the exchange is over because the client is gone.
+static bool was_sent(struct exchange *exchange, int rc)
 {
-    int rc = count > 0 ? client_send(exchange->client, parts, count) : 0;
     if (rc < 0) {
         exchange_abort(exchange, true);
         return false;
@@ -53,17 +51,33 @@ static bool send_on(struct exchange *exchange, const struct iovec *parts, int co
     return true;
 }
 
-// Body bytes, with the head in front when head_part is given.
-static void pass_body(struct exchange *exchange, const struct iovec *head_part, char *bytes,
+// Sends worker->response_head with the first of its body. Negative: nothing was sent and the
+// exchange has been dealt with.
+static int send_head(struct exchange *exchange, const struct http_answer *answer,
+                     const struct iovec *parts, int count)
+{
+    int rc =
+        exchange->stream->ops->send_head(exchange->stream, &exchange->worker->response_head, answer,
+                                         (enum http_method)exchange->method, parts, count);
+    if (rc == ERR_TOO_LARGE)
+        refuse(exchange, HTTP_HEAD_TOO_LARGE);
+    else if (rc < 0)
+        exchange_abort(exchange, true);
+    return rc;
+}
+
+// Body bytes, with the head in front when `answer` is given.
+static void pass_body(struct exchange *exchange, const struct http_answer *answer, char *bytes,
                       size_t len)
 {
-    struct iovec parts[1 + BODY_PARTS];
-    int first = 0;
-    if (head_part)
-        parts[first++] = *head_part;
+    struct iovec parts[BODY_PARTS];
     int count;
     size_t used;
-    int rc = body_pass(&exchange->download, bytes, len, &used, parts + first, &count);
+    int rc = body_pass(&exchange->download, bytes, len, &used, parts, &count);
+    if (rc < 0 && answer) {
+        refuse(exchange, (enum http_refusal) - rc);
+        return;
+    }
     if (rc < 0) {
         counter_add(&exchange->worker->refusals[1][-rc], 1);
         exchange_note_failure(exchange);
@@ -72,9 +86,19 @@ static void pass_body(struct exchange *exchange, const struct iovec *head_part, 
     }
     if (used < len)
         exchange->has_surplus = true; // bytes nobody asked for are not relayed
+    if (answer) {
+        rc = send_head(exchange, answer, parts, count);
+        if (rc < 0)
+            return;
+        exchange->phase = EXCHANGE_ANSWERING;
+        exchange_note_response(exchange, exchange->worker->response_head.status);
+        exchange_note_success(exchange);
+    } else {
+        rc = count > 0 ? exchange->stream->ops->send(exchange->stream, parts, count) : 0;
+    }
     exchange->bytes_out += used;
     counter_add(&exchange->counters->bytes_out, used);
-    if (!send_on(exchange, parts, first + count))
+    if (!was_sent(exchange, rc))
         return;
     if (exchange->download.is_complete)
         exchange_complete(exchange);
@@ -82,31 +106,10 @@ static void pass_body(struct exchange *exchange, const struct iovec *head_part, 
         exchange_arm_download(exchange);
 }
 
-// The head in worker->response_head for the client, into the out scratch. Length or a negative
-// err_code.
-static int compose(const struct exchange *exchange, const struct http_answer *answer)
-{
-    struct worker *worker = exchange->worker;
-    char *out = worker->loop.out_scratch;
-    int len = http_compose_response(&worker->response_head, answer, out, LOOP_OUT_SCRATCH);
-#ifndef NDEBUG
-    BUG_ON(len >= 0 && !http_verify_response(&worker->response_head, answer,
-                                             (enum http_method)exchange->method, out, (size_t)len));
-#endif
-    return len;
-}
-
 static void begin_answer(struct exchange *exchange, char *body, size_t len)
 {
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->response_head;
-    struct client *client = exchange->client;
-
-    exchange->phase = EXCHANGE_ANSWERING;
-    exchange->is_upstream_keep_alive = head->is_keep_alive;
-    exchange_note_response(exchange, head->status);
-    exchange_note_success(exchange);
-
     bool is_old_client = exchange->client_minor == 0;
     struct buf *trailers =
         exchange->accepts_trailers && !is_old_client ? &exchange->trailers : NULL;
@@ -121,8 +124,9 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
         framing = HTTP_BODY_CHUNKED;
     // An answer that overtakes its request ends the connection: nobody knows how much is still to
     // come.
-    exchange->closes_client = client->must_close || worker->is_draining ||
+    exchange->closes_client = exchange->stream->must_close || worker->is_draining ||
                               !exchange->upload.is_complete || framing == HTTP_BODY_CLOSE;
+    exchange->is_upstream_keep_alive = head->is_keep_alive;
     struct http_answer answer = {
         .client_minor = exchange->client_minor,
         .closes = exchange->closes_client,
@@ -131,21 +135,13 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
         .sts = worker->config->sts_value,
         .date = worker_date(worker),
     };
-    int head_len = compose(exchange, &answer);
-    if (head_len < 0) {
-        exchange->phase = EXCHANGE_WAITING;
-        refuse(exchange, HTTP_HEAD_TOO_LARGE);
-        return;
-    }
-    struct iovec head_part = {.iov_base = worker->loop.out_scratch, .iov_len = (size_t)head_len};
-    pass_body(exchange, &head_part, body, len);
+    pass_body(exchange, &answer, body, len);
 }
 
 // An interim response goes on to clients that can take it (RFC 9110 section 15.2). False: the
 // exchange is over.
 static bool relay_interim(struct exchange *exchange)
 {
-    struct worker *worker = exchange->worker;
     counter_add(&exchange->counters->responses_1xx, 1);
     if (++exchange->interim > INTERIM_MAX) {
         refuse(exchange, HTTP_BAD_STATUS);
@@ -154,36 +150,24 @@ static bool relay_interim(struct exchange *exchange)
     if (exchange->client_minor == 0)
         return true;
     struct http_answer answer = {.client_minor = 1, .framing = HTTP_BODY_NONE};
-    int len = compose(exchange, &answer);
-    if (len < 0) {
-        refuse(exchange, HTTP_HEAD_TOO_LARGE);
-        return false;
-    }
-    struct iovec part = {.iov_base = worker->loop.out_scratch, .iov_len = (size_t)len};
-    return send_on(exchange, &part, 1);
+    int rc = send_head(exchange, &answer, NULL, 0);
+    return rc >= 0 && was_sent(exchange, rc);
 }
 
 static void begin_tunnel(struct exchange *exchange, char *rest, size_t len)
 {
-    struct worker *worker = exchange->worker;
-    const struct http_head *head = &worker->response_head;
-    const struct http_field *upgrade = http_find(head, HTTP_FIELD_UPGRADE);
+    const struct http_field *upgrade =
+        http_find(&exchange->worker->response_head, HTTP_FIELD_UPGRADE);
     if (!exchange->is_websocket || !upgrade || !str_ieq(upgrade->value, STR("websocket"))) {
         refuse(exchange, HTTP_BAD_UPGRADE);
         return;
     }
+    struct http_answer answer = {.client_minor = 1, .framing = HTTP_BODY_NONE};
+    if (send_head(exchange, &answer, NULL, 0) < 0)
+        return;
     exchange_note_response(exchange, 101);
     exchange_note_success(exchange);
-    struct http_answer answer = {.client_minor = 1, .framing = HTTP_BODY_NONE};
-    int head_len = compose(exchange, &answer);
-    if (head_len < 0) {
-        refuse(exchange, HTTP_HEAD_TOO_LARGE);
-        return;
-    }
-    struct iovec part = {.iov_base = worker->loop.out_scratch, .iov_len = (size_t)head_len};
-    exchange->download.is_complete = true; // no pausing by send_on: the tunnel has its own rules
-    if (send_on(exchange, &part, 1))
-        tunnel_begin(exchange, rest, len);
+    tunnel_begin(exchange, rest, len);
 }
 
 // Parses heads out of bytes. Returns how many bytes were used; ERR_AGAIN: more must come; other
@@ -283,7 +267,8 @@ static void on_end(struct upstream_conn *conn)
         exchange_abort(exchange, false);
         return;
     }
-    if (send_on(exchange, parts, count))
+    int rc = count > 0 ? exchange->stream->ops->send(exchange->stream, parts, count) : 0;
+    if (was_sent(exchange, rc))
         exchange_complete(exchange);
 }
 
@@ -304,8 +289,8 @@ static void on_drained(struct upstream_conn *conn)
     struct exchange *exchange = conn->user;
     if (exchange->is_client_paused) {
         exchange->is_client_paused = false;
-        client_read_start(exchange->client);
-        client_await_body(exchange->client);
+        exchange->stream->ops->read_start(exchange->stream);
+        exchange->stream->ops->await_body(exchange->stream);
     }
 }
 

@@ -19,26 +19,26 @@ static void end(struct exchange *exchange)
 
 void tunnel_begin(struct exchange *exchange, char *rest, size_t len)
 {
-    struct client *client = exchange->client;
+    struct stream *stream = exchange->stream;
     counter_add(&exchange->worker->counters.upgrades, 1);
     exchange->phase = EXCHANGE_TUNNEL;
     exchange->conn->events = &TUNNEL_EVENTS;
-    client->must_close = true;
-    net_loop_disarm(&exchange->worker->loop, &client->timer);
+    stream->must_close = true;
+    stream->ops->await_body(stream); // nothing of HTTP is awaited any more
     arm(exchange);
     if (len > 0)
         TUNNEL_EVENTS.on_data(exchange->conn, rest, len);
     // What the client sent ahead of the 101 has waited at the client.
-    struct block *early = client->input;
-    if (client->exchange == exchange && early) {
-        client->input = NULL;
+    struct block *early = stream->input;
+    if (stream->exchange == exchange && early) {
+        stream->input = NULL;
         tunnel_on_client_data(exchange, block_start(early), block_len(early));
-        block_put(&client->worker->loop.blocks, early);
+        block_put(&stream->worker->loop.blocks, early);
     }
-    if (client->exchange == exchange && client->has_ended)
+    if (stream->exchange == exchange && stream->has_ended)
         tunnel_on_client_end(exchange);
-    else if (client->exchange == exchange && !exchange->is_client_paused)
-        client_read_start(client);
+    else if (stream->exchange == exchange && !exchange->is_client_paused)
+        stream->ops->read_start(stream);
 }
 
 void tunnel_on_client_data(struct exchange *exchange, char *bytes, size_t len)
@@ -51,13 +51,13 @@ void tunnel_on_client_data(struct exchange *exchange, char *bytes, size_t len)
         end(exchange);
     } else if (rc == 1) {
         exchange->is_client_paused = true;
-        client_read_stop(exchange->client);
+        exchange->stream->ops->read_stop(exchange->stream);
     }
 }
 
 void tunnel_on_client_end(struct exchange *exchange)
 {
-    exchange->client->has_ended = true;
+    exchange->stream->has_ended = true;
     sock_end(&exchange->conn->sock);
     if (exchange->has_upstream_ended)
         end(exchange);
@@ -79,7 +79,7 @@ static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
     exchange->bytes_out += len;
     counter_add(&exchange->counters->bytes_out, len);
     arm(exchange);
-    int rc = client_send(exchange->client, &part, 1);
+    int rc = exchange->stream->ops->send(exchange->stream, &part, 1);
     if (rc < 0) {
         end(exchange);
     } else if (rc == 1) {
@@ -91,12 +91,12 @@ static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
 static void on_end(struct upstream_conn *conn)
 {
     struct exchange *exchange = conn->user;
-    if (exchange->client->has_ended) {
+    if (exchange->stream->has_ended) {
         end(exchange);
         return;
     }
     exchange->has_upstream_ended = true;
-    sock_end(&exchange->client->sock);
+    exchange->stream->ops->end(exchange->stream);
 }
 
 static void on_failed(struct upstream_conn *conn, int status)
@@ -111,7 +111,7 @@ static void on_drained(struct upstream_conn *conn)
     arm(exchange);
     if (exchange->is_client_paused) {
         exchange->is_client_paused = false;
-        client_read_start(exchange->client);
+        exchange->stream->ops->read_start(exchange->stream);
     }
 }
 

@@ -128,11 +128,7 @@ void worker_cut(struct worker *worker)
 {
     worker_drain(worker);
     LIST_FOREACH_SAFE (node, &worker->clients) {
-        struct client *client = CONTAINER_OF(node, struct client, link);
-        if (client->exchange)
-            exchange_abort(client->exchange, false);
-        else
-            client_close(client, false);
+        client_cut(CONTAINER_OF(node, struct client, link));
     }
 }
 

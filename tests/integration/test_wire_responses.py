@@ -154,6 +154,14 @@ def test_broken_bodies_are_cut(stage, name):
     assert stage.proxy.get("/next").body == b"good"
 
 
+def test_a_body_broken_at_once_is_502(stage):
+    """Head and fault come in one piece: nothing has gone to the client yet."""
+    stage.answer, stage.ends = CUT["bad-chunk-size"], False
+    with Client(stage.proxy.port) as client:
+        client.send(format_request(target="/case"))
+        assert client.read_response().status == 502
+
+
 @pytest.mark.parametrize("name, answer, body", [
     ("length", ok(b"Content-Length: 2", body=b"ab"), b"ab"),
     ("chunked", ok(TE, body=CHUNKS), b"a"),

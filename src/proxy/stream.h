@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client's side of one exchange, whatever protocol the client speaks: one struct of functions
+// and what an exchange must know of its peer. An HTTP/1.x connection (client.c) is one stream after
+// the other; an HTTP/2 connection would be many at once. Embedded by its implementer, on its
+// worker's thread.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "http/compose.h"
+#include "net/block.h"
+
+struct exchange;
+struct stream;
+struct worker;
+
+// The send functions return 0: sent; 1: some is pending, exchange_on_client_drained follows;
+// negative: the client is gone (or ERR_TOO_LARGE: the head does not fit, nothing was sent).
+struct stream_ops {
+    // A response head, with the first of its body. `request` is the method it answers.
+    int (*send_head)(struct stream *stream, const struct http_head *head,
+                     const struct http_answer *answer, enum http_method request,
+                     const struct iovec *body, int count);
+    // More of the body, or bytes of a tunnel.
+    int (*send)(struct stream *stream, const struct iovec *parts, int count);
+    // A whole answer of our own; see http_compose_error.
+    int (*send_answer)(struct stream *stream, int status, bool is_head, uint8_t minor_version,
+                       struct str extra, struct str content_type, struct str body);
+    // FIN behind what was sent (tunnel).
+    void (*end)(struct stream *stream);
+    // The exchange is over, its answer complete: on to the next request, or close.
+    void (*finish)(struct stream *stream);
+    // Closes at once. with_reset where a plain end could be taken for a complete message.
+    void (*close)(struct stream *stream, bool with_reset);
+    // The request body may be read on / not now.
+    void (*read_start)(struct stream *stream);
+    void (*read_stop)(struct stream *stream);
+    // (Re)arms the guard against a sender of a body who falls silent; off where none is awaited.
+    void (*await_body)(struct stream *stream);
+};
+
+struct stream {
+    const struct stream_ops *ops;
+    struct worker *worker;
+    struct exchange *exchange; // the running one, or NULL; set and cleared by the exchange
+    struct block *input;       // bytes that came behind the running request; NULL: none
+    uint16_t peer_port;
+    uint8_t peer_ip_len;
+    bool is_peer_trusted; // proxy.trusted
+    bool has_ended;       // FIN received
+    bool must_close;      // after the running exchange
+    char peer_ip[46];
+};
+
+static inline struct str stream_peer_ip(const struct stream *stream)
+{
+    return str_make(stream->peer_ip, stream->peer_ip_len);
+}
