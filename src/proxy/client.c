@@ -2,9 +2,9 @@
 //
 // Happy path: (1) client_accept takes the connection and starts reading, once; (2) on_data feeds
 // bytes to client_feed, which parses a head in place and begins an exchange; (3) the exchange
-// answers through the stream's functions and ends with finish; (4) what came behind the request is fed
-// next, or the connection is idle again. Failure modes: a refused head is answered and lingers; a
-// timeout closes (408 when part of a head is there); a FIN in IDLE closes, while BUSY it is
+// answers through the stream's functions and ends with finish; (4) what came behind the request is
+// fed next, or the connection is idle again. Failure modes: a refused head is answered and lingers;
+// a timeout closes (408 when part of a head is there); a FIN in IDLE closes, while BUSY it is
 // remembered (a half-closed client still gets its answer); a reset aborts the exchange.
 #include "proxy/client.h"
 

@@ -231,14 +231,14 @@ static void on_timer(struct timer *timer)
         exchange->reason = "upstream_timeout";
         exchange_fail(exchange, 504, STR_NULL);
     } else if (exchange->phase == EXCHANGE_ANSWERING && exchange->is_conn_paused) {
-        exchange_arm_download(
-            exchange); // it is the client that does not take; its own timer watches that
+        // It is the client that does not take; its own timer watches that.
+        exchange_arm_download(exchange);
     } else {
         exchange_abort(exchange, false);
     }
 }
 
-static void note_status(struct exchange *exchange, int status)
+void exchange_note_response(struct exchange *exchange, int status)
 {
     exchange->status = (uint16_t)status;
     if (!exchange->counters)
@@ -254,11 +254,6 @@ static void note_status(struct exchange *exchange, int status)
     unsigned class = (unsigned)status / 100;
     if (class >= 1 && class < ARRAY_LEN(classes))
         counter_add(classes[class], 1);
-}
-
-void exchange_note_response(struct exchange *exchange, int status)
-{
-    note_status(exchange, status);
 }
 
 static void note_latency(struct exchange *exchange)
@@ -338,7 +333,7 @@ void exchange_answer(struct exchange *exchange, int status, struct str extra,
         exchange_abort(exchange, rc != ERR_TOO_LARGE);
         return;
     }
-    note_status(exchange, status);
+    exchange_note_response(exchange, status);
     exchange->bytes_out += body.len;
     finish(exchange);
     stream->ops->finish(stream);

@@ -111,8 +111,10 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->response_head;
     bool is_old_client = exchange->client_minor == 0;
-    struct buf *trailers =
-        exchange->accepts_trailers && !is_old_client ? &exchange->trailers : NULL;
+    // One buffer serves both directions, one after the other.
+    bool has_trailers =
+        exchange->accepts_trailers && !is_old_client && exchange->upload.is_complete;
+    struct buf *trailers = has_trailers ? &exchange->trailers : NULL;
     if (trailers)
         buf_clear(trailers);
     body_init(&exchange->download, head->framing, head->content_length, is_old_client, trailers);
