@@ -103,5 +103,10 @@ size_t str_utf8_len(struct str s);
 // Decimal digits only (no sign, no space), the whole of s, at least one digit, no overflow.
 MUST_CHECK bool str_to_u64(struct str s, uint64_t *value);
 
+enum { STR_U64_MAX = 20 }; // digits of the largest number
+
+// The decimal digits of value; they lie at the end of room.
+struct str str_from_u64(uint64_t value, char room[STR_U64_MAX]);
+
 // A fresh terminated copy, to be given to mem_free; NULL when memory is short.
 MUST_CHECK char *str_dup(struct str s);

@@ -56,8 +56,6 @@ void net_loop_fini(struct net_loop *loop);
 
 // Any thread: message->run is called on the loop's thread, in the order of posting.
 void net_loop_post(struct net_loop *loop, struct message *message);
-// Any thread: makes the loop take another turn.
-void net_loop_wake(struct net_loop *loop);
 
 // Milliseconds (clock_now_ms scale) at the start of this turn.
 static inline uint64_t net_loop_now_ms(const struct net_loop *loop)

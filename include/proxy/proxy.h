@@ -22,7 +22,6 @@ MUST_CHECK struct proxy *proxy_start(struct uv_loop_s *control_loop,
                                      struct err *err);
 // Port of the first listener (for ":0").
 uint16_t proxy_port(const struct proxy *proxy, unsigned listener);
-unsigned proxy_worker_count(const struct proxy *proxy);
 
 // Page for requests without a route; copied. Any time.
 void proxy_set_noroute_html(struct proxy *proxy, struct str html);

@@ -129,6 +129,16 @@ bool str_to_u64(struct str s, uint64_t *value)
     return true;
 }
 
+struct str str_from_u64(uint64_t value, char room[STR_U64_MAX])
+{
+    size_t at = STR_U64_MAX;
+    do {
+        room[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    return str_make(room + at, STR_U64_MAX - at);
+}
+
 char *str_dup(struct str s)
 {
     char *copy = mem_alloc(s.len + 1);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "discover/feed.h"
+#include "discover/unregistered.h"
 #include "route/command.h"
 
 enum {
@@ -240,24 +241,6 @@ static void stop(void *self, void (*on_stopped)(void *ctx), void *ctx)
     uv_close((uv_handle_t *)&file->settle_timer, on_handle_closed);
 }
 
-static void deregister(void *self, void (*on_done)(void *ctx), void *ctx)
-{
-    (void)self;
-    on_done(ctx);
-}
-
-static uint64_t data_age_ms(void *self)
-{
-    (void)self;
-    return 0;
-}
-
-static void write_metrics(void *self, struct buf *out)
-{
-    (void)self;
-    (void)out;
-}
-
 static void write_json(void *self, struct buf *out)
 {
     const struct file_backend *file = self;
@@ -271,9 +254,9 @@ static const struct backend_ops OPS = {
     .start = start,
     .stop = stop,
     .free = mem_free,
-    .deregister = deregister,
-    .data_age_ms = data_age_ms,
-    .write_metrics = write_metrics,
+    .deregister = unregistered_deregister,
+    .data_age_ms = unregistered_data_age_ms,
+    .write_metrics = unregistered_write_metrics,
     .write_json = write_json,
 };
 

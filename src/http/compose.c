@@ -69,14 +69,8 @@ static inline void put_received(struct writer *writer, const struct http_field *
 
 static void put_u64(struct writer *writer, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    put(writer, str_make(digits + at, sizeof(digits) - at));
+    char digits[STR_U64_MAX];
+    put(writer, str_from_u64(value, digits));
 }
 
 static void put_length(struct writer *writer, uint64_t length)

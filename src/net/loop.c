@@ -101,11 +101,6 @@ void net_loop_post(struct net_loop *loop, struct message *message)
     uv_async_send(&loop->inbox_async);
 }
 
-void net_loop_wake(struct net_loop *loop)
-{
-    uv_async_send(&loop->inbox_async);
-}
-
 void net_loop_arm(struct net_loop *loop, struct timer *timer, uint32_t delay_ms)
 {
     timer_arm(&loop->wheel, timer, net_loop_now_ms(loop), delay_ms);

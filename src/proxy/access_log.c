@@ -32,13 +32,9 @@ static void put_cstr(struct line *line, const char *cstr)
 
 static void put_u64(struct line *line, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    put(line, digits + at, sizeof digits - at);
+    char room[STR_U64_MAX];
+    struct str digits = str_from_u64(value, room);
+    put(line, digits.ptr, digits.len);
 }
 
 static size_t hex_escape(char *out, const char *prefix, unsigned char c)

@@ -223,11 +223,6 @@ uint16_t proxy_port(const struct proxy *proxy, unsigned listener)
     return listener < proxy->config->listener_count ? proxy->ports[listener] : 0;
 }
 
-unsigned proxy_worker_count(const struct proxy *proxy)
-{
-    return proxy->worker_count;
-}
-
 void proxy_set_noroute_html(struct proxy *proxy, struct str html)
 {
     if (proxy->is_draining)

@@ -175,9 +175,27 @@ static void copies(void **state)
     assert_null(copy);
 }
 
+static void numbers_to_digits(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t value;
+        const char *text;
+    } rows[] = {{0, "0"},
+                {9, "9"},
+                {10, "10"},
+                {1234567890, "1234567890"},
+                {UINT64_MAX, "18446744073709551615"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char room[STR_U64_MAX];
+        assert_true(str_eq(str_from_u64(rows[i].value, room), str_of(rows[i].text)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_to_digits),
         cmocka_unit_test(makes_and_compares),
         cmocka_unit_test(finds_prefixes_and_suffixes),
         cmocka_unit_test(cuts),
