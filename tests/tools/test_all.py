@@ -25,6 +25,9 @@ BUILDS = {
     "coverage": ["-Db_coverage=true", "-Doptimization=0"],
 }
 
+# What runs against the binary, whatever its build.
+BLACK_BOX = ("tests/integration", "tests/fabio")
+
 # Reads faster in the log of a sanitizer's first finding than a hundred follow-ups.
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:allocator_may_return_null=1",
@@ -86,6 +89,13 @@ def pytest(name, kind, *args, slowness=1):
                  f"--junitxml={RESULTS}/{name}.xml", *args], env)
 
 
+def beside_fabio():
+    if shutil.which("fabio"):
+        pytest("differential", "plain", "tests/differential")
+    else:
+        say("differential: skipped, there is no fabio on PATH to compare with")
+
+
 def side_by_side(*jobs):
     """Each job is a list of calls to make one after the other."""
     def run(calls):
@@ -107,20 +117,20 @@ def main():
     # the plain build; what only must be correct shares the machine afterwards.
     if built["plain"]:
         side_by_side(
-            [lambda: pytest("consul-plain", "plain", "tests/integration", "-m", "consul")],
+            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "-m", "consul"), beside_fabio],
             [lambda: meson_test("plain"),
-             lambda: pytest("plain", "plain", "tests/integration", "tests/arch", "tests/ui", "-m",
+             lambda: pytest("plain", "plain", *BLACK_BOX, "tests/arch", "tests/ui", "-m",
                             "not consul")])
     sanitized = []
     if built["asan"]:
-        sanitized.append([lambda: pytest("consul-asan", "asan", "tests/integration", "-m",
+        sanitized.append([lambda: pytest("consul-asan", "asan", *BLACK_BOX, "-m",
                                          "consul and not no_sanitizer", slowness=4)])
         sanitized.append([lambda: meson_test("asan"),
-                          lambda: pytest("asan", "asan", "tests/integration", "-m",
+                          lambda: pytest("asan", "asan", *BLACK_BOX, "-m",
                                          "not consul and not no_sanitizer", slowness=4)])
     if built["tsan"]:
         sanitized.append([lambda: meson_test("tsan", "unit"),
-                          lambda: pytest("tsan", "tsan", "tests/integration", "-m", "multi_worker",
+                          lambda: pytest("tsan", "tsan", *BLACK_BOX, "-m", "multi_worker",
                                          slowness=6)])
     if built["coverage"]:
         sanitized.append([lambda: meson_test("coverage", "unit")])
@@ -128,7 +138,7 @@ def main():
         side_by_side(*sanitized)
     coverage_gate.run("build/coverage", f"{RESULTS}/coverage.xml")
 
-    return report.report([
+    parts = [
         ("unit and corpus", "build/plain/meson-logs/testlog.json"),
         ("integration, arch, UI", f"{RESULTS}/plain.xml"),
         ("Consul", f"{RESULTS}/consul-plain.xml"),
@@ -138,7 +148,10 @@ def main():
         ("unit, TSan", "build/tsan/meson-logs/testlog.json"),
         ("several workers, TSan", f"{RESULTS}/tsan.xml"),
         ("coverage", f"{RESULTS}/coverage.xml"),
-    ])
+    ]
+    if shutil.which("fabio"):
+        parts.append(("beside fabio", f"{RESULTS}/differential.xml"))
+    return report.report(parts)
 
 
 if __name__ == "__main__":
