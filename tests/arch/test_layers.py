@@ -16,12 +16,13 @@ MAY_USE = {
     "http": {"base"},
     "route": {"base"},
     "stats": {"base"},
+    "auth": {"base"},
     "net": {"base"},
     "upstream": {"base", "http", "route", "stats", "net"},
     "discover": {"base", "http", "route", "stats", "net", "upstream"},
-    "proxy": {"base", "http", "route", "stats", "net", "upstream"},
-    "admin": {"base", "http", "route", "stats", "net", "upstream", "discover"},
-    "app": {"base", "http", "route", "stats", "net", "upstream", "discover", "proxy", "admin"},
+    "proxy": {"base", "http", "route", "stats", "auth", "net", "upstream"},
+    "admin": {"base", "http", "route", "stats", "auth", "net", "upstream", "discover"},
+    "app": {"base", "http", "route", "stats", "auth", "net", "upstream", "discover", "proxy", "admin"},
 }
 PURE = ("base", "http", "route", "stats")
 
@@ -29,7 +30,8 @@ PURE = ("base", "http", "route", "stats")
 DOORS = {
     r"llhttp\.h": (r"http/head[a-z_]*\.[ch]$",),
     # The second is base64 of KV values.
-    r"openssl/": (r"net/tls[a-z_]*\.[ch]$", r"discover/decode_kv\.c$"),
+    r"openssl/": (r"net/tls[a-z_]*\.[ch]$", r"discover/decode_kv\.c$", r"auth/"),
+    r"crypt\.h": (r"auth/htpasswd\.c$",),
     r"curl/": (r"discover/",),
     r"cjson/": (r"discover/", r"admin/(api|manual)\.c$"),
     r"nghttp2/": (r"proxy/h2[a-z_]*\.[ch]$",),

@@ -8,7 +8,7 @@ import sys
 from xml.sax.saxutils import quoteattr
 
 FLOOR = 95.0
-LAYERS = ("base", "http", "route", "stats")
+LAYERS = ("base", "http", "route", "stats", "auth")
 
 
 def measure(build):
