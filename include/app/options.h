@@ -27,7 +27,9 @@ struct options {
     struct feed_config feed;
     struct proxy_config proxy;
     struct admin_config admin;
+    struct listener_config admin_listener; // ui.addr, of which admin has the address
     enum log_level log_level;
+    struct str worker_source;       // what says how many workers there are
     uint32_t deregister_grace_ms;   // proxy.deregistergraceperiod
     uint32_t shutdown_wait_ms;      // proxy.shutdownwait
     uint32_t registry_timeout_ms;   // registry.timeout; 0: wait for the registry without end

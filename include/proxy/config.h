@@ -13,7 +13,7 @@
 #include "http/head.h"
 #include "route/table.h"
 
-enum { LISTENERS_MAX = 16, TRUSTED_NETS_MAX = 64 };
+enum { LISTENERS_MAX = 16, TRUSTED_NETS_MAX = 64, CERT_SOURCES_MAX = 64, TLS_CIPHERS_MAX = 64 };
 
 enum listener_proto {
     LISTENER_HTTP,
@@ -27,13 +27,43 @@ enum listener_proto {
     LISTENER_PROMETHEUS,
 };
 
+enum cert_source_type {
+    CERT_SOURCE_FILE,
+    CERT_SOURCE_PATH,
+    CERT_SOURCE_HTTP,
+    CERT_SOURCE_CONSUL,
+    CERT_SOURCE_VAULT,
+    CERT_SOURCE_VAULT_PKI,
+};
+
+// Where certificates come from (proxy.cs).
+struct cert_source {
+    struct str name;
+    enum cert_source_type type;
+    struct str cert; // path or URL, as the type has it
+    struct str key;
+    struct str client_ca;
+    struct str ca_upgrade_name;           // caupgcn
+    struct str vault_token_source;        // vaultfetchtoken
+    struct str header_name, header_value; // hdr
+    uint32_t refresh_ms;
+};
+
 struct listener_config {
     struct str addr; // host:port as written, for people
     struct sockaddr_storage sockaddr;
     enum listener_proto proto;
-    uint32_t read_timeout_ms;  // rt: whole request; 0: the proxy's own defaults rule
-    uint32_t write_timeout_ms; // wt
-    uint32_t idle_timeout_ms;  // it
+    uint32_t read_timeout_ms;              // rt: whole request; 0: the proxy's own defaults rule
+    uint32_t write_timeout_ms;             // wt
+    uint32_t idle_timeout_ms;              // it
+    const struct cert_source *cert_source; // cs; NULL: none
+    uint16_t tls_min, tls_max;             // versions as on the wire; 0: the library's
+    uint16_t tls_ciphers[TLS_CIPHERS_MAX]; // none: the library's
+    unsigned tls_cipher_count;
+    bool is_match_strict;             // strictmatch: no certificate for names it is not made for
+    bool has_proxy_header;            // pxyproto
+    uint32_t proxy_header_timeout_ms; // pxytimeout
+    uint32_t refresh_ms;              // tcp-dynamic
 };
 
 // An address block; IPv4 is held as ::ffff:a.b.c.d with bits + 96.
@@ -47,6 +77,8 @@ enum access_log_format { ACCESS_LOG_OFF, ACCESS_LOG_COMMON, ACCESS_LOG_COMBINED,
 struct proxy_config {
     struct listener_config listeners[LISTENERS_MAX];
     unsigned listener_count;
+    struct cert_source cert_sources[CERT_SOURCES_MAX];
+    unsigned cert_source_count;
     unsigned worker_count; // 0: one per allowed CPU
 
     int noroute_status; // proxy.noroutestatus

@@ -387,6 +387,8 @@ int lifecycle_run(struct options *options)
     raise_descriptor_limit(options);
     if (options->proxy.worker_count == 0)
         options->proxy.worker_count = MIN(cpus_allowed(), (unsigned)WORKERS_MAX);
+    log_info("Workers: %u, from %.*s", options->proxy.worker_count,
+             STR_FMT(options->worker_source));
     if (uv_loop_init(&process.loop) != 0) {
         log_fatal("%.*s. cannot create an event loop", STR_FMT(options->admin.version));
         return 1;

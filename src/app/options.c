@@ -21,7 +21,6 @@ struct reader {
     bool *is_usage_error;
     struct str cfg_path;
     bool has_cfg;
-    char *const *environ_list;
 };
 
 static const struct option_row *find_row(struct str key)
@@ -44,6 +43,18 @@ const struct option_value *option_value(const struct option_storage *storage, co
     const struct option_row *row = find_row(str_of(key));
     BUG_ON(!row);
     return value_of(storage, row);
+}
+
+struct str option_environment(const struct option_storage *storage, const char *name)
+{
+    struct str prefix = str_of(name);
+    for (char *const *at = storage->environ_list; at && *at; at++) {
+        struct str entry = str_of(*at);
+        if (str_starts_with(entry, prefix) && entry.len > prefix.len &&
+            entry.ptr[prefix.len] == '=')
+            return str_from(entry, prefix.len + 1);
+    }
+    return STR_NULL;
 }
 
 PRINTF_LIKE(2, 0) static struct str vprint(struct arena *arena, const char *fmt, va_list args)
@@ -88,15 +99,16 @@ static int set_value(struct reader *reader, const struct option_row *row, struct
     return 0;
 }
 
-// Turns "what is wrong" into a text for people; keeps the code.
-static int explain(struct reader *reader, const struct option_row *row)
+// Turns "what is wrong" into a text for people; keeps the code. What a type's check says about a
+// secret may quote it.
+static int explain(struct reader *reader, const struct option_row *row, bool may_quote)
 {
     struct err *err = reader->err;
     const struct option_value *value = value_of(reader->storage, row);
     if (err->code == ERR_NOMEM)
         return err->code;
     const struct err copy = *err;
-    const char *what = row->is_secret ? "malformed" : copy.text;
+    const char *what = row->is_secret && may_quote ? "malformed" : copy.text;
     if (err->code == ERR_UNSUPPORTED)
         return err_set(err, err->code, "%s: %s from %.*s is not supported yet", row->key, copy.text,
                        (int)MIN(value->origin.len, 80), value->origin.ptr);
@@ -239,7 +251,7 @@ static const struct option_row *find_row_by_environment(struct str name)
 // Takes the variables with the prefix (which may be empty). The first of several spellings rules.
 static int read_environment(struct reader *reader, struct str prefix)
 {
-    for (char *const *at = reader->environ_list; at && *at; at++) {
+    for (char *const *at = reader->storage->environ_list; at && *at; at++) {
         struct str entry = str_of(*at);
         ptrdiff_t equals = str_find_char(entry, '=');
         if (equals < 0 || !str_istarts_with(entry, prefix))
@@ -290,6 +302,23 @@ static int load_file(struct reader *reader, struct buf *text)
     return buf_status(text) ? fail_file(reader, err_text(buf_status(text))) : 0;
 }
 
+// fabio ignores them, so files have them: of older versions, of its documentation's, mistyped.
+static void warn_unknown_property(struct reader *reader, const struct property *property,
+                                  struct str file)
+{
+    const char *similar = NULL;
+    for (size_t i = 0; i < OPTION_ROW_COUNT && !similar; i++) {
+        if (str_ieq(str_of(OPTION_ROWS[i].key), property->key))
+            similar = OPTION_ROWS[i].key;
+    }
+    char hint[100] = "";
+    if (similar)
+        snprintf(hint, sizeof hint, "; did you mean \"%s\"?", similar);
+    option_warn(reader->storage, "%.*s line %u: unknown key \"%.*s\" has no effect%s",
+                STR_FMT(file), property->line, (int)MIN(property->key.len, 64), property->key.ptr,
+                hint);
+}
+
 static int take_property(struct reader *reader, const struct property *property)
 {
     const struct option_row *row = find_row(property->key);
@@ -302,22 +331,15 @@ static int take_property(struct reader *reader, const struct property *property)
                                      property->line));
     if (property->is_variable)
         return 0; // only there for ${...}
-    for (size_t i = 0; i < OPTION_ROW_COUNT; i++) {
-        if (str_ieq(str_of(OPTION_ROWS[i].key), property->key))
-            return err_set(reader->err, ERR_INVALID,
-                           "%.*s line %u: unknown key \"%.*s\"; did you mean \"%s\"?",
-                           STR_FMT(file), property->line, STR_FMT(property->key),
-                           OPTION_ROWS[i].key);
-    }
-    return err_set(reader->err, ERR_INVALID, "%.*s line %u: unknown key \"%.*s\"", STR_FMT(file),
-                   property->line, (int)MIN(property->key.len, 64), property->key.ptr);
+    warn_unknown_property(reader, property, file);
+    return 0;
 }
 
 static int parse_file(struct reader *reader, struct str text)
 {
     struct properties properties;
-    int rc = properties_parse(&reader->storage->arena, text, reader->environ_list, &properties,
-                              reader->err);
+    int rc = properties_parse(&reader->storage->arena, text, reader->storage->environ_list,
+                              &properties, reader->err);
     if (rc) {
         err_wrap(reader->err, "%.*s", (int)MIN(reader->cfg_path.len, 80), reader->cfg_path.ptr);
         return rc;
@@ -465,7 +487,7 @@ static int check_row(struct reader *reader, const struct option_row *row)
     if (rc == 0)
         rc = store(reader->options, row, value->text, reader->err);
     if (rc)
-        return explain(reader, row);
+        return explain(reader, row, true);
     if (row->state == OPTION_USED || str_eq(value->text, str_of(row->preset)))
         return 0;
     if (row->state == OPTION_IGNORED) {
@@ -475,7 +497,7 @@ static int check_row(struct reader *reader, const struct option_row *row)
     }
     struct str text = row->is_secret ? STR("***") : value->text;
     err_set(reader->err, ERR_UNSUPPORTED, "\"%.*s\"", (int)MIN(text.len, 64), text.ptr);
-    return explain(reader, row);
+    return explain(reader, row, true);
 }
 
 static int set_defaults(struct reader *reader)
@@ -509,7 +531,7 @@ static int read_all(struct reader *reader, int argc, char *const *argv)
     for (size_t i = 0; i < OPTION_ROW_COUNT && rc == 0; i++) {
         const struct option_row *row = &OPTION_ROWS[i];
         if (row->apply && row->apply(reader->options, reader->storage, row, reader->err))
-            rc = explain(reader, row);
+            rc = explain(reader, row, false);
     }
     return rc;
 }
@@ -526,11 +548,11 @@ int options_read(struct options *options, int argc, char *const *argv, char *con
     if (!options->storage)
         return err_set(err, ERR_NOMEM, "out of memory");
     arena_init(&options->storage->arena);
+    options->storage->environ_list = environ_list;
     struct reader reader = {.options = options,
                             .storage = options->storage,
                             .err = err,
-                            .is_usage_error = is_usage_error,
-                            .environ_list = environ_list};
+                            .is_usage_error = is_usage_error};
     return read_all(&reader, argc, argv);
 }
 

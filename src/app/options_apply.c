@@ -13,125 +13,58 @@ static struct str text_of(const struct option_storage *storage, const char *key)
     return option_value(storage, key)->text;
 }
 
-static uint32_t duration_of(const struct option_storage *storage, const char *key)
-{
-    uint32_t ms = 0;
-    // The text has passed the same check before.
-    return value_to_duration_ms(text_of(storage, key), &ms) ? ms : 0;
-}
-
 static bool flag_of(const struct option_storage *storage, const char *key)
 {
     bool is_set = false;
     return value_to_bool(text_of(storage, key), &is_set) && is_set;
 }
 
-static int parse_protocol(struct str name, enum listener_proto *proto, struct err *err)
+// proxy.workers > GOMAXPROCS of the environment > runtime.gomaxprocs, as with fabio; what is no
+// number there Go ignores.
+int option_apply_gomaxprocs(struct options *options, struct option_storage *storage,
+                            const struct option_row *row, struct err *err)
 {
-    static const char *const NAMES[] = {"http",    "https",       "tcp",
-                                        "tcp+sni", "tcp-dynamic", "https+tcp+sni",
-                                        "grpc",    "grpcs",       "prometheus"};
-    for (size_t i = 0; i < ARRAY_LEN(NAMES); i++) {
-        if (str_eq(name, str_of(NAMES[i]))) {
-            *proto = (enum listener_proto)i;
-            return i == LISTENER_HTTP ? 0 : err_set(err, ERR_UNSUPPORTED, "proto=%s", NAMES[i]);
-        }
-    }
-    return err_set(err, ERR_INVALID, "unknown protocol \"%.*s\"", (int)MIN(name.len, 40), name.ptr);
-}
-
-static int parse_duration_pair(const struct value_pair *pair, uint32_t *ms, struct err *err)
-{
-    if (value_to_duration_ms(pair->value, ms))
+    (void)err;
+    int64_t number = 0;
+    options->worker_source = option_value(storage, "proxy.workers")->origin;
+    if (options->proxy.worker_count)
         return 0;
-    return err_set(err, ERR_INVALID, "%.*s: \"%.*s\" is not a duration like 30s or 1m30s",
-                   STR_FMT(pair->key), (int)MIN(pair->value.len, 40), pair->value.ptr);
-}
-
-static int apply_pair(struct listener_config *listener, const struct value_pair *pair,
-                      struct err *err)
-{
-    static const char *const TLS_KEYS[] = {"strictmatch", "tlsmin", "tlsmax", "tlsciphers"};
-    struct str key = pair->key;
-    uint32_t unused;
-    if (key.len == 0 || str_eq(key, STR("addr"))) {
-        listener->addr = pair->value;
+    if (value_to_int(option_environment(storage, "GOMAXPROCS"), &number) && number > 0) {
+        options->worker_source = STR("environment GOMAXPROCS");
+    } else if (value_to_int(text_of(storage, row->key), &number) && number > 0) {
+        options->worker_source = option_value(storage, row->key)->origin;
+    } else {
+        options->worker_source = STR("the CPUs it may use");
         return 0;
     }
-    if (str_eq(key, STR("proto")))
-        return parse_protocol(pair->value, &listener->proto, err);
-    if (str_eq(key, STR("rt")))
-        return parse_duration_pair(pair, &listener->read_timeout_ms, err);
-    if (str_eq(key, STR("wt")))
-        return parse_duration_pair(pair, &listener->write_timeout_ms, err);
-    if (str_eq(key, STR("it")))
-        return parse_duration_pair(pair, &listener->idle_timeout_ms, err);
-    if (str_eq(key, STR("pxytimeout")) || str_eq(key, STR("refresh")))
-        return parse_duration_pair(pair, &unused, err);
-    if (str_eq(key, STR("cs")))
-        return err_set(err, ERR_UNSUPPORTED, "cs (TLS)");
-    if (str_eq(key, STR("pxyproto")))
-        return str_eq(pair->value, STR("true")) ? err_set(err, ERR_UNSUPPORTED, "pxyproto=true")
-                                                : 0;
-    for (size_t i = 0; i < ARRAY_LEN(TLS_KEYS); i++) {
-        if (str_eq(key, str_of(TLS_KEYS[i])))
-            return 0; // without TLS they say nothing
-    }
-    return err_set(err, ERR_INVALID, "unknown key \"%.*s\"", (int)MIN(key.len, 40), key.ptr);
+    if (number > WORKERS_MAX)
+        option_warn(storage, "%lld workers from %.*s are more than the %d that there can be",
+                    (long long)number, STR_FMT(options->worker_source), WORKERS_MAX);
+    options->proxy.worker_count = (unsigned)MIN(number, (int64_t)WORKERS_MAX);
+    return 0;
 }
 
-static int apply_entry(struct arena *arena, struct listener_config *listener,
-                       const struct value_entry *entry, struct err *err)
-{
-    for (size_t i = 0; i < entry->count; i++) {
-        int rc = apply_pair(listener, &entry->pairs[i], err);
-        if (rc)
-            return rc;
-    }
-    listener->addr = str_trim(listener->addr);
-    if (listener->addr.len == 0)
-        return err_set(err, ERR_INVALID, "need listening host:port");
-    struct value_pair ignored = {0};
-    if (!value_entry_get(entry, STR("it"), &ignored.value))
-        listener->idle_timeout_ms = listener->read_timeout_ms;
-    int rc = address_expand(arena, listener->addr, &listener->addr, err);
-    if (rc == 0)
-        rc = address_parse(listener->addr, &listener->sockaddr, err);
-    return rc;
-}
-
-int option_apply_listeners(struct options *options, struct option_storage *storage,
+// There is no BGP speaker, but a peer that fabio would not take is a mistake here too.
+int option_apply_bgp_peers(struct options *options, struct option_storage *storage,
                            const struct option_row *row, struct err *err)
 {
-    struct proxy_config *proxy = &options->proxy;
+    (void)options;
+    static const char *const NUMBERS[] = {"port", "asn", "multihoplength"};
     struct value_entries entries;
     int rc = value_to_entries(&storage->arena, text_of(storage, row->key), &entries, err);
-    if (rc)
-        return rc;
-    if (entries.count > LISTENERS_MAX)
-        return err_set(err, ERR_INVALID, "more than %d listeners", LISTENERS_MAX);
-    for (size_t i = 0; i < entries.count && rc == 0; i++) {
-        struct listener_config *listener = &proxy->listeners[i];
-        listener->read_timeout_ms = duration_of(storage, "proxy.readtimeout");
-        listener->write_timeout_ms = duration_of(storage, "proxy.writetimeout");
-        rc = apply_entry(&storage->arena, listener, &entries.items[i], err);
+    for (size_t i = 0; rc == 0 && i < entries.count; i++) {
+        struct str text;
+        uint64_t number;
+        bool is_set;
+        for (size_t j = 0; j < ARRAY_LEN(NUMBERS); j++) {
+            if (value_entry_get(&entries.items[i], str_of(NUMBERS[j]), &text) &&
+                (!str_to_u64(text, &number) || number > UINT32_MAX))
+                return err_set(err, ERR_INVALID, "%s must be a whole number", NUMBERS[j]);
+        }
+        if (value_entry_get(&entries.items[i], STR("multihop"), &text) &&
+            !value_to_bool(text, &is_set))
+            return err_set(err, ERR_INVALID, "multihop must be true or false");
     }
-    proxy->listener_count = (unsigned)entries.count;
-    return rc;
-}
-
-int option_apply_ui_addr(struct options *options, struct option_storage *storage,
-                         const struct option_row *row, struct err *err)
-{
-    struct value_entries entries;
-    int rc = value_to_entries(&storage->arena, text_of(storage, row->key), &entries, err);
-    if (rc)
-        return rc;
-    if (entries.count != 1)
-        return err_set(err, ERR_INVALID, "must contain one listener and only one");
-    struct listener_config listener = {0};
-    rc = apply_entry(&storage->arena, &listener, &entries.items[0], err);
-    options->admin.addr = listener.addr;
     return rc;
 }
 

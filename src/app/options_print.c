@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that is written from the table: help, documentation, sample file and /api/config.
+// What is written from the table for people: help, documentation and sample file.
 #include "base/mem.h"
 #include "options_row.h"
 
@@ -101,10 +101,10 @@ static const char INTRODUCTION[] =
     "4. the properties file that `-cfg` names;\n"
     "5. the default.\n"
     "\n"
-    "A bad value or an unknown key in the file is an error that names key, value and place; the\n"
-    "program then exits with status 1 before it listens, or with 2 when a flag is at fault. An\n"
-    "unknown variable with the prefix `FABIO_` is warned of. `-v` prints the version, `-h` all\n"
-    "options.\n"
+    "A bad value is an error that names key, value and place; the program then exits with status "
+    "1\n"
+    "before it listens. So is an unknown flag. An unknown key in the file and an unknown variable\n"
+    "with the prefix `FABIO_` are warned of. `-v` prints the version, `-h` all options.\n"
     "\n"
     "## Values\n"
     "\n"
@@ -179,148 +179,4 @@ void options_print_properties(struct buf *out)
         print_comment(out, str_of(row->help));
         buf_printf(out, *row->preset ? "#%s = %s\n" : "#%s =%s\n", row->key, row->preset);
     }
-}
-
-static void print_ns(struct buf *out, uint32_t ms)
-{
-    buf_append_u64(out, (uint64_t)ms * 1000000);
-}
-
-static void print_listener(struct buf *out, const struct listener_config *listener)
-{
-    buf_append_cstr(out, "{\"Addr\":");
-    buf_append_json(out, listener->addr);
-    buf_append_cstr(out, ",\"Proto\":\"http\",\"ReadTimeout\":");
-    print_ns(out, listener->read_timeout_ms);
-    buf_append_cstr(out, ",\"WriteTimeout\":");
-    print_ns(out, listener->write_timeout_ms);
-    buf_append_cstr(out, ",\"IdleTimeout\":");
-    print_ns(out, listener->idle_timeout_ms);
-    buf_append_char(out, '}');
-}
-
-static void print_listeners(struct buf *out, const struct options *options)
-{
-    buf_append_char(out, '[');
-    for (unsigned i = 0; i < options->proxy.listener_count; i++) {
-        if (i)
-            buf_append_char(out, ',');
-        print_listener(out, &options->proxy.listeners[i]);
-    }
-    buf_append_char(out, ']');
-}
-
-// An empty list is null, as Go writes one that was never set.
-static void print_list(struct buf *out, struct str text, bool is_numbers)
-{
-    size_t count = 0;
-    for (struct str member; value_list_next(&text, &member); count++) {
-        double number;
-        buf_append_char(out, count ? ',' : '[');
-        if (is_numbers && value_to_double(member, &number))
-            buf_printf(out, "%g", number);
-        else
-            buf_append_json(out, member);
-    }
-    buf_append_cstr(out, count ? "]" : "null");
-}
-
-static void print_value(struct buf *out, const struct options *options,
-                        const struct option_row *row, struct str text)
-{
-    int64_t number = 0;
-    uint32_t ms = 0;
-    bool is_set = false;
-    // The texts were checked when they were read; one that is not fit leaves the zero.
-    bool is_valid = true;
-    if (row->is_secret && text.len) {
-        buf_append_json(out, STR("***"));
-        return;
-    }
-    switch (row->type) {
-    case OPTION_STRING:
-    case OPTION_ENUM:
-    case OPTION_CHOICE: buf_append_json(out, text); break;
-    case OPTION_BOOL:
-        is_valid = value_to_bool(text, &is_set);
-        buf_append_cstr(out, is_valid && is_set ? "true" : "false");
-        break;
-    case OPTION_INT:
-    case OPTION_SIZE:
-        is_valid = value_to_int(text, &number);
-        buf_printf(out, "%lld", (long long)(is_valid ? number : 0));
-        break;
-    case OPTION_DURATION:
-        is_valid = value_to_duration_ms(text, &ms);
-        print_ns(out, is_valid ? ms : 0);
-        break;
-    case OPTION_LIST: print_list(out, text, false); break;
-    case OPTION_FLOATS: print_list(out, text, true); break;
-    case OPTION_ENTRIES:
-        if (str_eq(str_of(row->key), STR("proxy.addr")))
-            print_listeners(out, options);
-        else if (str_eq(str_of(row->key), STR("ui.addr")))
-            print_listener(out, &(struct listener_config){.addr = options->admin.addr});
-        else
-            buf_append_cstr(out, "null");
-        break;
-    }
-}
-
-// Length of the objects' part of a path: "Registry.Consul." of "Registry.Consul.Addr".
-static size_t objects_len(struct str path)
-{
-    return (size_t)(str_rfind_char(path, '.') + 1);
-}
-
-static size_t count_dots(struct str text)
-{
-    size_t dots = 0;
-    for (size_t i = 0; i < text.len; i++)
-        dots += text.ptr[i] == '.';
-    return dots;
-}
-
-// Closes and opens objects on the way from one path to the next.
-static void print_step(struct buf *out, struct str from, struct str to)
-{
-    struct str old_objects = str_upto(from, objects_len(from));
-    struct str new_objects = str_upto(to, objects_len(to));
-    size_t same = 0; // length of what both have, whole names only
-    for (size_t i = 0; i < MIN(old_objects.len, new_objects.len); i++) {
-        if (old_objects.ptr[i] != new_objects.ptr[i])
-            break;
-        if (old_objects.ptr[i] == '.')
-            same = i + 1;
-    }
-    for (size_t left = count_dots(str_from(old_objects, same)); left; left--)
-        buf_append_char(out, '}');
-    if (from.len)
-        buf_append_char(out, ',');
-    struct str rest = str_from(new_objects, same);
-    for (ptrdiff_t dot; (dot = str_find_char(rest, '.')) >= 0;
-         rest = str_from(rest, (size_t)dot + 1)) {
-        buf_append_json(out, str_upto(rest, (size_t)dot));
-        buf_append_cstr(out, ":{");
-    }
-}
-
-void options_print_json(const struct options *options, struct buf *out)
-{
-    struct str last = STR("");
-    buf_append_char(out, '{');
-    for (size_t i = 0; i < OPTION_ROW_COUNT; i++) {
-        const struct option_row *row = &OPTION_ROWS[i];
-        if (!row->json)
-            continue;
-        struct str path = str_of(row->json);
-        print_step(out, last, path);
-        buf_append_json(out, str_from(path, objects_len(path)));
-        buf_append_char(out, ':');
-        print_value(out, options, row, options->storage->values[i].text);
-        last = path;
-    }
-    for (size_t left = count_dots(last); left; left--)
-        buf_append_char(out, '}');
-    buf_append_char(out, '}');
 }

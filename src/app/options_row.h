@@ -31,9 +31,13 @@ struct option_storage;
 struct option_row;
 
 // 0, or an err_code with what is wrong with the value; key, value and origin are put around it.
-// With ERR_UNSUPPORTED the text is what is not supported yet.
+// With ERR_UNSUPPORTED the text is what is not supported yet. The text of a row that is_secret must
+// not quote what may be secret.
 typedef int option_apply_fn(struct options *options, struct option_storage *storage,
                             const struct option_row *row, struct err *err);
+
+// Appends the value as JSON where the type alone does not say how.
+typedef void option_print_fn(const struct options *options, struct str text, struct buf *out);
 
 struct option_row {
     const char *key;
@@ -50,6 +54,7 @@ struct option_row {
     size_t offset; // of the field in struct options
     // What the type cannot do; called when all rows have their text. Optional.
     option_apply_fn *apply;
+    option_print_fn *print; // optional
 };
 
 // In the order of /api/config.
@@ -71,16 +76,29 @@ struct option_storage {
     struct option_value *values; // one for each row
     struct str warnings[WARNINGS_MAX];
     size_t warning_count;
+    char *const *environ_list; // borrowed, while options are read
 };
 
 const struct option_value *option_value(const struct option_storage *storage, const char *key);
+// Value of an environment variable, as it is spelled; STR_NULL when there is none.
+struct str option_environment(const struct option_storage *storage, const char *name);
 // Checks a text against the type alone: 0, or ERR_INVALID with what it must be.
 MUST_CHECK int option_check_type(const struct option_row *row, struct str text, struct err *err);
 // Adds a line for options_log_warnings; lost when memory is short.
 void option_warn(struct option_storage *storage, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+// options_listen.c
+struct str listener_protocol_name(enum listener_proto proto);
+
+// options_json.c, for the table.
+option_print_fn option_print_listeners, option_print_ui_addr, option_print_cert_sources,
+    option_print_bgp_peers, option_print_regexp, option_print_consul_addr,
+    option_print_register_addr, option_print_routes_format, option_print_local_ip,
+    option_print_gomaxprocs;
+// options_listen.c, for the table.
+option_apply_fn option_apply_listeners, option_apply_ui_addr, option_apply_cert_sources;
 // options_apply.c, for the table.
-option_apply_fn option_apply_listeners, option_apply_ui_addr, option_apply_trusted,
+option_apply_fn option_apply_gomaxprocs, option_apply_bgp_peers, option_apply_trusted,
     option_apply_local_ip, option_apply_sts, option_apply_backend, option_apply_consul_addr,
     option_apply_kv_path, option_apply_register_addr, option_apply_consistency,
     option_apply_access_log, option_apply_access_target, option_apply_log_level,

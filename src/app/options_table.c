@@ -6,6 +6,7 @@
 
 // Where an enum's values are names, they stand in the order of the enum.
 static const char *const ROUTES_LOG[] = {"delta", "all", "detail", NULL};
+static const char *const PROFILE_MODES[] = {"", "cpu", "mem", "mutex", "block", "trace", NULL};
 static const char *const METRIC_NAMES[] = {"tagway", "fabio", NULL};
 static const char *const UI_ACCESS[] = {"", "ro", "rw", NULL};
 static const char *const BACKENDS[] = {"consul", "static", "file", "custom", NULL};
@@ -29,6 +30,7 @@ const struct option_row OPTION_ROWS[] = {
      .help = "Where the access log goes: stdout, or empty for none."},
     {.key = "log.routes.format", .type = OPTION_ENUM, .preset = "delta",
      .json = "Log.RoutesFormat", FIELD(feed.log_format), .names = ROUTES_LOG,
+     .print = option_print_routes_format,
      .help = "What is logged when routes change: delta, all or detail."},
     {.key = "log.level", .type = OPTION_STRING, .preset = "INFO",
      .json = "Log.Level", .apply = option_apply_log_level,
@@ -36,7 +38,7 @@ const struct option_row OPTION_ROWS[] = {
     {.key = "proxy.log.routes", .type = OPTION_STRING, .preset = "",
      .apply = option_apply_routes_log,
      .help = "Old name of log.routes.format."},
-    {.key = "profile.mode", .type = OPTION_STRING, .preset = "",
+    {.key = "profile.mode", .type = OPTION_ENUM, .preset = "", .names = PROFILE_MODES,
      .json = "ProfileMode", .state = OPTION_IGNORED,
      .note = "there is no built-in profiler; use perf",
      .help = "Without effect."},
@@ -45,16 +47,22 @@ const struct option_row OPTION_ROWS[] = {
      .note = "there is no built-in profiler; use perf",
      .help = "Without effect."},
 
-    // Listeners of the proxy
+    // Listeners of the proxy; the certificate sources first, as listeners name them
+    {.key = "proxy.cs", .type = OPTION_ENTRIES, .preset = "", .is_secret = true,
+     .json = "CertSources", .apply = option_apply_cert_sources, .print = option_print_cert_sources,
+     .help = "Certificate sources, separated by commas: cs=name;type=t;cert=place[;key=place]"
+             "[;clientca=place][;caupgcn=name][;refresh=3s][;vaultfetchtoken=place][;hdr=Name: "
+             "value], with a type of file, path, http, consul, vault or vault-pki. Checked, and "
+             "without effect for now: there are no listeners with TLS yet."},
     {.key = "proxy.addr", .type = OPTION_ENTRIES, .preset = ":9999",
-     .json = "Listen", .apply = option_apply_listeners,
+     .json = "Listen", .apply = option_apply_listeners, .print = option_print_listeners,
      .help = "Listeners, separated by commas: host:port[;proto=http][;rt=5s][;wt=5s][;it=60s]. "
              "rt, wt and it bound the reading of a request, the writing of a response and the "
              "idle time of a connection. Empty: none. The host may be {{ GetPrivateIP }}, {{ "
-             "GetPublicIP }} or {{ GetInterfaceIP \"eth0\" }}."},
-    {.key = "proxy.cs", .type = OPTION_ENTRIES, .preset = "",
-     .state = OPTION_REFUSED,
-     .help = "Certificate sources."},
+             "GetPublicIP }} or {{ GetInterfaceIP \"eth0\" }}. Checked, and refused for now: the "
+             "protocols https, tcp, tcp+sni, tcp-dynamic, https+tcp+sni, grpc and grpcs, the "
+             "certificate source cs=name, pxyproto=true. Keys that are theirs alone are strictmatch, tlsmin, "
+             "tlsmax, tlsciphers, pxytimeout and refresh."},
 
     // Metrics
     {.key = "metrics.target", .type = OPTION_LIST, .preset = "",
@@ -160,7 +168,8 @@ const struct option_row OPTION_ROWS[] = {
      .note = "there is no BGP speaker; run bird or exabgp with a check of /ready on ui.addr",
      .help = "Without effect."},
     {.key = "bgp.peers", .type = OPTION_ENTRIES, .preset = "",
-     .json = "BGP.Peers", .is_secret = true, .state = OPTION_IGNORED,
+     .json = "BGP.Peers", .apply = option_apply_bgp_peers,
+     .print = option_print_bgp_peers, .is_secret = true, .state = OPTION_IGNORED,
      .note = "there is no BGP speaker; run bird or exabgp with a check of /ready on ui.addr",
      .help = "Without effect."},
     {.key = "bgp.enablegrpc", .type = OPTION_BOOL, .preset = "false",
@@ -182,7 +191,7 @@ const struct option_row OPTION_ROWS[] = {
 
     // Admin listener and UI
     {.key = "ui.addr", .type = OPTION_ENTRIES, .preset = ":9998",
-     .json = "UI.Listen", .apply = option_apply_ui_addr,
+     .json = "UI.Listen", .apply = option_apply_ui_addr, .print = option_print_ui_addr,
      .help = "Listener of UI, API, metrics, health and readiness: host:port."},
     {.key = "ui.color", .type = OPTION_STRING, .preset = "light-green",
      .json = "UI.Color", FIELD(admin.color),
@@ -242,6 +251,7 @@ const struct option_row OPTION_ROWS[] = {
      .help = "File with the route commands of the file backend; it is watched."},
     {.key = "registry.consul.addr", .type = OPTION_STRING, .preset = "localhost:8500",
      .json = "Registry.Consul.Addr", .apply = option_apply_consul_addr,
+     .print = option_print_consul_addr,
      .help = "Agent: host:port, http://host:port, https://host:port or unix:///path."},
     {.key = "registry.consul.token", .type = OPTION_STRING, .preset = "",
      .json = "Registry.Consul.Token", FIELD(consul.token), .is_secret = true,
@@ -274,6 +284,7 @@ const struct option_row OPTION_ROWS[] = {
      .help = "Whether the process registers itself as a service."},
     {.key = "registry.consul.register.addr", .type = OPTION_STRING, .preset = "",
      .json = "Registry.Consul.ServiceAddr", .apply = option_apply_register_addr,
+     .print = option_print_register_addr,
      .help = "Address under which it registers: host:port; empty: that of ui.addr. A host that is"
              " not an address stands for the first address of the machine."},
     {.key = "registry.consul.register.name", .type = OPTION_STRING, .preset = "fabio",
@@ -445,7 +456,7 @@ const struct option_row OPTION_ROWS[] = {
      .note = "every byte is passed on at once",
      .help = "Without effect."},
     {.key = "proxy.localip", .type = OPTION_STRING, .preset = "auto",
-     .json = "Proxy.LocalIP", .apply = option_apply_local_ip,
+     .json = "Proxy.LocalIP", .apply = option_apply_local_ip, .print = option_print_local_ip,
      .help = "Address for by= of the Forwarded header; auto: the first address of the machine; "
              "empty: none."},
     {.key = "proxy.header.clientip", .type = OPTION_STRING, .preset = "",
@@ -460,7 +471,7 @@ const struct option_row OPTION_ROWS[] = {
      .apply = option_apply_header_value,
      .help = "Value of that header."},
     {.key = "proxy.gzip.contenttype", .type = OPTION_STRING, .preset = "",
-     .json = "Proxy.GZIPContentTypes", .state = OPTION_REFUSED,
+     .json = "Proxy.GZIPContentTypes", .print = option_print_regexp, .state = OPTION_REFUSED,
      .help = "Content types to compress."},
     {.key = "proxy.header.requestid", .type = OPTION_STRING, .preset = "",
      .json = "Proxy.RequestID", FIELD(proxy.compose.request_id_header),
@@ -545,9 +556,10 @@ const struct option_row OPTION_ROWS[] = {
      .note = "there is no garbage collector",
      .help = "Without effect."},
     {.key = "runtime.gomaxprocs", .type = OPTION_INT, .preset = "-1",
-     .json = "Runtime.GOMAXPROCS", .min = -2147483648, .max = 2147483647, .state = OPTION_IGNORED,
-     .note = "use proxy.workers",
-     .help = "Without effect."},
+     .json = "Runtime.GOMAXPROCS", .print = option_print_gomaxprocs, .min = -2147483648,
+     .max = 2147483647, .apply = option_apply_gomaxprocs,
+     .help = "Worker threads where proxy.workers does not say it; the environment's GOMAXPROCS "
+             "rules over it. Below 1: one for each CPU the process may use."},
     {.key = "glob.cache.size", .type = OPTION_INT, .preset = "1000",
      .json = "GlobCacheSize", .min = -2147483648, .max = 2147483647, .state = OPTION_IGNORED,
      .note = "patterns are compiled once and need no cache",

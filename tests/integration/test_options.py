@@ -68,14 +68,6 @@ def test_an_unknown_flag_is_named():
     assert "proxy.adr" in stderr
 
 
-def test_an_unknown_key_in_the_file_is_named(tmp_path):
-    path = tmp_path / "tagway.properties"
-    path.write_text("proxy.adr = :9999\n")
-    code, _, stderr = run("-cfg", str(path))
-    assert code == 1
-    assert "proxy.adr" in stderr
-
-
 def test_a_positional_argument_is_refused():
     code, _, stderr = run("-insecure=true", "proxy.addr=:1")
     assert code == 1

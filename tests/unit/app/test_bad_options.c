@@ -3,7 +3,7 @@
 // tell.
 #include "options_fixture.h"
 
-enum where { FLAG, USAGE, ENVIRONMENT, FILE_TEXT }; // USAGE: a flag, exit status 2
+enum where { FLAG, USAGE, ENVIRONMENT, FILE_TEXT }; // USAGE: the flag itself is at fault
 
 static const struct {
     enum where where;
@@ -60,8 +60,8 @@ static const struct {
     {FLAG, "-metrics.names.compat=x", "must be tagway or fabio"},
     {FLAG, "-proxy.weightzero=x", "must be dynamic or none"},
     {FLAG, "-ui.path=x", "must begin with /"},
-    {FLAG, "-ui.addr=", "must contain one listener"},
-    {FLAG, "-ui.addr=:1,:2", "must contain one listener"},
+    {FLAG, "-ui.addr=", "must contain only one listener"},
+    {FLAG, "-ui.addr=:1,:2", "must contain only one listener"},
     {FLAG, "-ui.addr=9998", "need host:port"},
     {FLAG, "-proxy.addr=9999", "need host:port"},
     {FLAG, "-proxy.addr=proto=http", "need listening host:port"},
@@ -70,7 +70,6 @@ static const struct {
     {FLAG, "-proxy.addr=:1;rt=5", "rt: \"5\" is not a duration"},
     {FLAG, "-proxy.addr=:1;wt=x", "wt: \"x\" is not a duration"},
     {FLAG, "-proxy.addr=:1;it=-1s", "it: \"-1s\" is not a duration"},
-    {FLAG, "-proxy.addr=:1;timeout=5s", "unknown key \"timeout\""},
     {FLAG, "-proxy.addr=:1,:2,:3,:4,:5,:6,:7,:8,:9,:1,:1,:1,:1,:1,:1,:1,:1",
      "more than 16 listeners"},
     {FLAG, "-proxy.trusted=10.0.0.0/8,office", "\"office\" is not an address block"},
@@ -82,15 +81,13 @@ static const struct {
     {FLAG, "-proxy.header.tls.value=a\r\nb", "has a control character"},
 
     // Not supported yet.
-    {FLAG, "-proxy.addr=:1;cs=c",
-     "proxy.addr: cs (TLS) from flag -proxy.addr is not supported yet"},
-    {FLAG, "-proxy.addr=:1;proto=https", "proto=https from"},
-    {FLAG, "-proxy.addr=:1;proto=tcp", "proto=tcp from"},
-    {FLAG, "-proxy.addr=:1;proto=tcp+sni", "proto=tcp+sni from"},
-    {FLAG, "-proxy.addr=:1;proto=grpc", "proto=grpc from"},
-    {FLAG, "-proxy.addr=:1;pxyproto=true", "pxyproto=true from"},
-    {FLAG, "-ui.addr=:1;cs=c", "ui.addr: cs (TLS) from"},
-    {FLAG, "-proxy.cs=cs=a;type=file;cert=c", "proxy.cs: \"cs=a;type=file;cert=c\" from"},
+    {FLAG, "-proxy.addr=:1;proto=tcp",
+     "proxy.addr: listener \":1\" with proto=tcp from flag -proxy.addr is not supported yet"},
+    {FLAG, "-proxy.addr=:1;proto=tcp+sni", "with proto=tcp+sni from"},
+    {FLAG, "-proxy.addr=:1;proto=tcp-dynamic;refresh=5s", "with proto=tcp-dynamic from"},
+    {FLAG, "-proxy.addr=:1;proto=grpc", "with proto=grpc from"},
+    {FLAG, "-proxy.addr=:1;pxyproto=true", "with pxyproto=true from"},
+    {FLAG, "-ui.addr=:1;pxyproto=true", "ui.addr: listener \":1\" with pxyproto=true from"},
     {FLAG, "-proxy.auth=name=a;type=basic;file=hush",
      "proxy.auth: \"***\" from flag -proxy.auth is not supported yet"},
     {FLAG, "-proxy.gzip.contenttype=^text/", "proxy.gzip.contenttype: \"^text/\" from"},
@@ -123,19 +120,51 @@ static const struct {
     {ENVIRONMENT, "FABIO_PROXY_ADDR=:1;rt=5", "from environment FABIO_PROXY_ADDR: rt"},
 
     // The file: name, line and key.
-    {FILE_TEXT, "\nno.such.key = 1\n", " line 2: unknown key \"no.such.key\""},
-    {FILE_TEXT, "registry.consul.pollInterval = 1s",
-     "did you mean \"registry.consul.pollinterval\"?"},
     {FILE_TEXT, "# c\nproxy.strategy = rr x", " line 2: must be rnd or rr"},
     {FILE_TEXT, "proxy.maxconn = abc", " line 1: must be a whole number"},
     {FILE_TEXT, "proxy.dialtimeout = 5", " line 1: must be a duration"},
     {FILE_TEXT, "ui.title = ${a", " line 1: malformed expression"},
     {FILE_TEXT, "ui.title = ${ui.title}", " line 1: circular reference"},
     {FILE_TEXT, "ui.title = \\u12", " line 1: invalid unicode literal"},
-    {FILE_TEXT, "proxy.addr = :1;proto=https;cs=c", " line 1 is not supported yet"},
+    {FILE_TEXT, "proxy.addr = :1;cs=c\nproxy.cs = cs=c;type=file;cert=x",
+     "listener \":1\" with proto=https (TLS) from "},
+    {FILE_TEXT, "ui.addr = :1;cs=c\nproxy.cs = cs=c;type=path;cert=x",
+     "listener \":1\" with cs=c (TLS) from "},
     {FILE_TEXT, "registry.consul.requireConsistent = true\nregistry.consul.allowStale = true",
      "cannot be combined with registry.consul.allowStale=true"},
-    {FILE_TEXT, "cfg = x", "unknown key \"cfg\""},
+
+    // Certificate sources and the listeners that use them, by fabio's rules.
+    {FLAG, "-proxy.addr=:1;cs=c", "unknown certificate source \"c\""},
+    {FLAG, "-ui.addr=:1;cs=c", "unknown certificate source \"c\""},
+    {FLAG, "-proxy.addr=:1;proto=https", "proto 'https' requires cert source"},
+    {FLAG, "-proxy.addr=:1;proto=grpcs", "proto 'grpcs' requires cert source"},
+    {FLAG, "-proxy.addr=:1;proto=https+tcp+sni", "proto 'https+tcp+sni' requires cert source"},
+    {FILE_TEXT, "proxy.addr = :1;cs=c;proto=http\nproxy.cs = cs=c;type=file;cert=x",
+     "cert source requires proto 'https'"},
+    {FILE_TEXT, "proxy.addr = :1;cs=c;proto=tcp+sni\nproxy.cs = cs=c;type=file;cert=x",
+     "cert source requires proto 'https'"},
+    {FLAG, "-proxy.addr=:1;tlsmin=ssl30", "unknown TLS version \"ssl30\""},
+    {FLAG, "-proxy.addr=:1;tlsmax=65536", "unknown TLS version \"65536\""},
+    {FLAG, "-proxy.addr=:1;tlsciphers=\"TLS_AES_128_GCM_SHA256,NULL\"",
+     "unknown cipher suite \"NULL\""},
+    {FLAG, "-proxy.addr=:1;tlsciphers=", "unknown cipher suite \"\""},
+    {FLAG, "-proxy.addr=:1;pxytimeout=1", "pxytimeout: \"1\" is not a duration"},
+    {FLAG, "-proxy.addr=:1;refresh=x", "refresh: \"x\" is not a duration"},
+    {FLAG, "-proxy.cs=type=file;cert=hush", "missing 'cs' in certificate source \"\""},
+    {FLAG, "-proxy.cs=cs=a;type=file", "missing 'cert' in certificate source \"a\""},
+    {FLAG, "-proxy.cs=cs=a;cert=hush", "missing 'type' in certificate source \"a\""},
+    {FLAG, "-proxy.cs=cs=a;type=zip;cert=hush", "unknown type \"zip\": must be file, path"},
+    {FLAG, "-proxy.cs=cs=a;type=path;cert=hush;refresh=3", "refresh: \"3\" is not a duration"},
+    {FLAG, "-proxy.cs=cs=a;type=http;cert=hush;hdr=hush", "hdr must be \"Name: value\""},
+    {USAGE, "-proxy.cs=cs=\"hush", "invalid value \"***\" for flag -proxy.cs: malformed"},
+
+    // Keys without effect are checked all the same.
+    {FLAG, "-bgp.peers=address=hush;asn=x", "asn must be a whole number"},
+    {FLAG, "-bgp.peers=address=hush;port=-1", "port must be a whole number"},
+    {FLAG, "-bgp.peers=address=hush;multihop=yes", "multihop must be true or false"},
+    {FLAG, "-bgp.peers=multihoplength=", "multihoplength must be a whole number"},
+    {FLAG, "-profile.mode=heap", "must be empty, cpu, mem, mutex, block or trace"},
+    {USAGE, "-bgp.asn=-1", "must be from 0 to 4294967295"},
 };
 
 static struct reading read_case(size_t i)

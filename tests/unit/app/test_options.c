@@ -382,7 +382,10 @@ static void json_has_fabios_shape_without_secrets(void **state)
     struct options options = read_well(read_options(
         ARGS("-registry.consul.token=hush-1", "-metrics.circonus.apikey=hush-2",
              "-registry.custom.queryparams=hush-3", "-bgp.peers=address=1.2.3.4;password=hush-4",
-             "-ui.title=<\"x\">", "-proxy.addr=:1;rt=1s"),
+             "-ui.title=<\"x\">", "-registry.consul.addr=https://c:1",
+             "-proxy.addr=:1;rt=1s;tlsmin=TLS12;tlsciphers=\"tls_aes_128_gcm_sha256, 0x1302\"",
+             "-proxy.cs=cs=a;type=vault;cert=secret/a;vaultfetchtoken=hush-5;hdr=X-Key: hush-6,"
+             "cs=b;type=consul;cert=http://c/v1/kv/b?token=hush-7;refresh=9s"),
         NO_ENV));
     struct buf out;
     buf_init(&out, 1 << 20);
@@ -395,7 +398,17 @@ static void json_has_fabios_shape_without_secrets(void **state)
     assert_false(has_equal_names(json));
     assert_string_equal(json->child->string, "Log");
     assert_string_equal(at(json, "Registry.Consul.Token")->valuestring, "***");
-    assert_string_equal(at(json, "BGP.Peers")->valuestring, "***");
+    assert_string_equal(at(at(json, "BGP.Peers")->child, "Password")->valuestring, "***");
+    assert_string_equal(at(at(json, "BGP.Peers")->child, "NeighborAddress")->valuestring,
+                        "1.2.3.4");
+    assert_string_equal(at(json, "Registry.Consul.Addr")->valuestring, "c:1");
+    assert_string_equal(at(json, "Registry.Consul.Scheme")->valuestring, "https");
+    const cJSON *source = at(json, "CertSources")->child;
+    assert_string_equal(at(source, "VaultFetchToken")->valuestring, "***");
+    assert_string_equal(at(source, "Header.X-Key")->child->valuestring, "***");
+    assert_true(at(source, "Refresh")->valuedouble == 3e9);
+    assert_string_equal(at(source->next, "CertPath")->valuestring, "http://c/v1/kv/b?***");
+    assert_true(at(source->next, "Refresh")->valuedouble == 0); // it waits for changes
     assert_string_equal(at(json, "UI.Title")->valuestring, "<\"x\">");
     assert_true(at(json, "Proxy.DialTimeout")->valuedouble == 30e9);
     assert_true(cJSON_IsNull(at(json, "Proxy.AuthSchemes")));
@@ -403,12 +416,43 @@ static void json_has_fabios_shape_without_secrets(void **state)
     assert_true(cJSON_IsFalse(at(json, "Insecure")));
     assert_int_equal(cJSON_GetArraySize(at(json, "Metrics.Prometheus.Buckets")), 11);
     assert_string_equal(at(json, "Registry.Consul.ServiceStatus")->child->valuestring, "passing");
-    assert_string_equal(at(json, "Listen")->child->child->valuestring, ":1");
+    const cJSON *listener = at(json, "Listen")->child;
+    assert_string_equal(at(listener, "Addr")->valuestring, ":1");
+    assert_string_equal(at(listener, "Proto")->valuestring, "http");
+    assert_int_equal(at(listener, "TLSMinVersion")->valueint, 0x303);
+    assert_int_equal(at(listener, "TLSCiphers")->child->valueint, 0x1301);
+    assert_int_equal(at(listener, "TLSCiphers")->child->next->valueint, 0x1302);
+    assert_string_equal(at(listener, "CertSource.Name")->valuestring, "");
     assert_true(at(at(json, "Listen")->child, "ReadTimeout")->valuedouble == 1e9);
     assert_string_equal(at(json, "UI.Listen.Addr")->valuestring, ":9998");
     cJSON_Delete(json);
     buf_fini(&out);
     options_fini(&options);
+}
+
+static void workers_have_a_source(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *flag, *variable;
+        unsigned count;
+        const char *source;
+    } CASES[] = {
+        {"-insecure", "X=1", 0, "the CPUs it may use"},
+        {"-insecure", "GOMAXPROCS=3", 3, "environment GOMAXPROCS"},
+        {"-runtime.gomaxprocs=2", "X=1", 2, "flag -runtime.gomaxprocs"},
+        {"-runtime.gomaxprocs=2", "GOMAXPROCS=3", 3, "environment GOMAXPROCS"},
+        {"-runtime.gomaxprocs=2", "GOMAXPROCS=many", 2, "flag -runtime.gomaxprocs"},
+        {"-proxy.workers=1", "GOMAXPROCS=3", 1, "flag -proxy.workers"},
+        {"-runtime.gomaxprocs=1000", "X=1", WORKERS_MAX, "flag -runtime.gomaxprocs"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct options options =
+            read_well(read_options(ARGS(CASES[i].flag), ENV(CASES[i].variable)));
+        assert_int_equal(options.proxy.worker_count, CASES[i].count);
+        assert_str(options.worker_source, CASES[i].source);
+        options_fini(&options);
+    }
 }
 
 static void survives_shortage(void **state)
@@ -457,6 +501,7 @@ int main(void)
         cmocka_unit_test(version_and_help_rule),
         cmocka_unit_test(file_knows_variables_and_quotes),
         cmocka_unit_test(json_has_fabios_shape_without_secrets),
+        cmocka_unit_test(workers_have_a_source),
         cmocka_unit_test(survives_shortage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
