@@ -28,6 +28,9 @@ void proxy_set_noroute_html(struct proxy *proxy, struct str html);
 // Figures, summed over workers.
 void proxy_totals_read(const struct proxy *proxy, struct worker_totals *totals);
 uint64_t proxy_refusals(const struct proxy *proxy, enum http_refusal refusal, bool is_response);
+// Answers of the proxy's own with that status, to requests that no target was chosen for; of
+// redirect routes alone, or all.
+uint64_t proxy_answers(const struct proxy *proxy, unsigned status, bool is_redirect);
 uint64_t proxy_open_connections(const struct proxy *proxy);
 
 // Graceful end: stop accepting, close idle clients, answer with Connection: close, wait for running

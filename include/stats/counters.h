@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "stats/code_hists.h"
 #include "stats/hist.h"
 
 // Per target. name, help
@@ -49,14 +50,17 @@
     X(access_log_dropped, "Access log lines dropped because the log was full.")      \
     X(turns, "Turns of the worker's event loop.")
 
+// Status codes that an answer may have: proxy.noroutestatus allows all of three digits.
+enum { STATUS_MIN = 100, STATUS_CODES = 900 };
+
 struct target_counters {
 #define X(name, help) alignas(8) _Atomic uint64_t name;
     TARGET_COUNTERS(X)
 #undef X
     _Atomic uint64_t in_flight; // requests and tunnels now at the target
     _Atomic uint64_t
-        ejected_until_ms; // clock_now_ms() until which this worker sends nothing; 0: in use
-    struct hist latency;
+        ejected_until_ms;        // clock_now_ms() until which this worker sends nothing; 0: in use
+    struct code_hists durations; // of all requests that ended here, by status code
 };
 
 struct worker_counters {
@@ -83,8 +87,8 @@ struct target_totals {
     TARGET_COUNTERS(X)
 #undef X
     uint64_t in_flight;
-    unsigned ejected_by; // workers that hold the target ejected now
-    struct hist_sum latency;
+    unsigned ejected_by;     // workers that hold the target ejected now
+    struct hist_sum latency; // of complete responses
 };
 
 struct worker_totals {

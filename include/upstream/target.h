@@ -70,6 +70,9 @@ struct target {
 // shed).
 struct target_counters *target_counters_of(struct target *target, unsigned worker);
 
+// Control thread, when no worker uses the target any more.
+void target_counters_free(struct target_counters *counters);
+
 // Sums over the first worker_count workers. Control thread.
 void target_totals_read(const struct target *target, unsigned worker_count,
                         struct target_totals *totals);

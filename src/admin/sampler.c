@@ -9,7 +9,18 @@
 // A recent sample's weight falls by a tenth each second: half of the weight lies in the last 7 s.
 static const float DECAY = 0.9F;
 
+// One code's durations of a target, summed over the workers, as of the last reading.
+struct code_sample {
+    unsigned code;
+    uint64_t sum_us;
+    uint32_t buckets[HIST_BUCKETS]; // modulo 2^32 like the workers' counters
+    struct code_sums *sums;         // the service's
+};
+
 struct sample {
+    struct list link;                      // the sampler's
+    struct code_sample *codes[CODE_SLOTS]; // owned; the last is for all others
+    unsigned code_count;
     struct target_figures figures;
     uint64_t changed_at;
     struct service_sums *service; // holds a reference
@@ -20,7 +31,6 @@ struct sample {
     uint64_t ejected_by;
     uint64_t old_requests[SAMPLER_RATE_TICKS]; // by tick
     uint64_t old_errors[SAMPLER_RATE_TICKS];
-    uint32_t latency[HIST_BUCKETS]; // sums of the workers' 32-bit counters, modulo 2^32 like them
     float recent[HIST_BUCKETS];
     float recent_count;
 };
@@ -30,7 +40,10 @@ struct sampler {
     unsigned worker_count;
     struct map by_name; // service_sums
     struct list services;
+    struct list samples;
     struct target_totals sums;
+    void (*on_gone)(void *ctx, struct target *target);
+    void *on_gone_ctx;
     uint64_t tick;
     uint64_t pass;
     uint64_t old_ms[SAMPLER_RATE_TICKS]; // when those ticks were
@@ -47,12 +60,31 @@ struct sampler *sampler_new(struct targets *targets)
     sampler->worker_count = targets_worker_count(targets);
     map_init(&sampler->by_name);
     list_init(&sampler->services);
+    list_init(&sampler->samples);
     targets_on_free(targets, on_target_free, sampler);
     return sampler;
 }
 
+void sampler_on_gone(struct sampler *sampler, void (*fn)(void *ctx, struct target *target),
+                     void *ctx)
+{
+    sampler->on_gone = fn;
+    sampler->on_gone_ctx = ctx;
+}
+
+// What the sample holds; itself it is freed with its target.
+static void sample_fini(struct sample *sample)
+{
+    for (unsigned i = 0; i < sample->code_count; i++)
+        mem_free(sample->codes[i]);
+    sample->code_count = 0;
+    list_remove(&sample->link);
+}
+
 static void service_free(struct service_sums *service)
 {
+    for (unsigned i = 0; i < service->code_count; i++)
+        mem_free(service->codes[i]);
     mem_free((char *)service->name.ptr);
     mem_free(service);
 }
@@ -62,6 +94,8 @@ void sampler_free(struct sampler *sampler)
     if (!sampler)
         return;
     targets_on_free(sampler->targets, NULL, NULL);
+    LIST_FOREACH_SAFE (node, &sampler->samples)
+        sample_fini(CONTAINER_OF(node, struct sample, link));
     LIST_FOREACH_SAFE (node, &sampler->services)
         service_free(CONTAINER_OF(node, struct service_sums, link));
     map_fini(&sampler->by_name);
@@ -97,26 +131,114 @@ static struct sample *sample_get(struct sampler *sampler, struct target *target)
     }
     sample->service = service;
     service->refs++;
+    list_init(&sample->link);
+    list_push_back(&sampler->samples, &sample->link);
     target->sample = sample;
     return sample;
 }
 
-static void read_latency(struct sample *sample, struct target_counters *const *blocks, size_t count)
+static struct code_sums *code_sums_get(struct service_sums *service, unsigned code)
 {
-    struct hist_sum *sum = &sample->service->totals.latency;
+    if (service->code_count == SAMPLER_CODES_MAX - 1)
+        code = CODE_OTHER;
+    for (unsigned i = 0; i < service->code_count; i++) {
+        if (service->codes[i]->code == code)
+            return service->codes[i];
+    }
+    struct code_sums *sums = mem_zalloc(sizeof *sums);
+    if (!sums)
+        return NULL;
+    sums->code = code;
+    service->codes[service->code_count++] = sums;
+    return sums;
+}
+
+// Codes that came when there was no room for them stay with the others for good.
+static struct code_sample *code_sample_get(struct sample *sample, unsigned code)
+{
+    for (unsigned i = 0; i < sample->code_count; i++) {
+        if (sample->codes[i]->code == code)
+            return sample->codes[i];
+    }
+    if (sample->code_count == CODE_SLOTS)
+        return sample->codes[CODE_SLOTS - 1];
+    struct code_sample *own = mem_zalloc(sizeof *own);
+    struct code_sums *sums = NULL;
+    if (own) {
+        own->code = sample->code_count == CODE_SLOTS - 1 ? CODE_OTHER : code;
+        sums = code_sums_get(sample->service, own->code);
+    }
+    if (!sums) {
+        mem_free(own); // next time: nothing is lost, the counters keep counting
+        return NULL;
+    }
+    own->sums = sums;
+    sample->codes[sample->code_count++] = own;
+    return own;
+}
+
+static void gain_durations(struct sample *sample, struct code_sample *own, unsigned bucket,
+                           uint32_t gained)
+{
+    own->buckets[bucket] += gained;
+    own->sums->hist.buckets[bucket] += gained;
+    own->sums->hist.count += gained;
+    if (!code_is_response(own->code))
+        return;
+    sample->recent[bucket] += (float)gained;
+    sample->recent_count += (float)gained;
+    sample->service->totals.latency.buckets[bucket] += gained;
+    sample->service->totals.latency.count += gained;
+}
+
+// What one code has gained, over all workers. The histograms are read only when their sum tells of
+// a request.
+static void read_code(struct sample *sample, struct code_sample *own,
+                      struct target_counters *const *blocks, size_t count)
+{
+    const struct hist *hists[WORKERS_MAX * CODE_SLOTS];
+    size_t hist_count = 0;
+    uint64_t sum_us = 0;
+    for (size_t k = 0; k < count; k++) {
+        for (unsigned slot = 0; slot < CODE_SLOTS; slot++) {
+            unsigned code;
+            const struct hist *hist = code_hists_at(&blocks[k]->durations, slot, &code);
+            if (!hist)
+                break;
+            if (code_sample_get(sample, code) != own)
+                continue;
+            hists[hist_count++] = hist;
+            sum_us += code_hists_sum_us(&blocks[k]->durations, slot);
+        }
+    }
+    if (sum_us == own->sum_us)
+        return;
+    own->sums->sum_us += sum_us - own->sum_us;
+    own->sum_us = sum_us;
     for (unsigned i = 0; i < HIST_BUCKETS; i++) {
         uint32_t now = 0;
-        for (size_t k = 0; k < count; k++)
-            now += atomic_load_explicit(&blocks[k]->latency.buckets[i], memory_order_relaxed);
-        uint32_t gained = now - sample->latency[i];
-        if (gained == 0)
-            continue;
-        sample->latency[i] = now;
-        sample->recent[i] += (float)gained;
-        sample->recent_count += (float)gained;
-        sum->buckets[i] += gained;
-        sum->count += gained;
+        for (size_t k = 0; k < hist_count; k++)
+            now += atomic_load_explicit((_Atomic uint32_t *)&hists[k]->buckets[i],
+                                        memory_order_relaxed);
+        if (now != own->buckets[i])
+            gain_durations(sample, own, i, now - own->buckets[i]);
     }
+}
+
+static void read_durations(struct sample *sample, struct target_counters *const *blocks,
+                           size_t count)
+{
+    // First all codes get their place: where a code counts must not depend on the order of workers.
+    for (size_t k = 0; k < count; k++) {
+        for (unsigned slot = 0; slot < CODE_SLOTS; slot++) {
+            unsigned code;
+            if (!code_hists_at(&blocks[k]->durations, slot, &code))
+                break;
+            code_sample_get(sample, code);
+        }
+    }
+    for (unsigned i = 0; i < sample->code_count; i++)
+        read_code(sample, sample->codes[i], blocks, count);
 }
 
 // The target's counter blocks; returns how many.
@@ -136,22 +258,19 @@ static void read_gains(struct sampler *sampler, struct sample *sample,
                        struct target_counters *const *blocks, size_t count)
 {
     struct target_totals *service = &sample->service->totals;
-    bool has_changed = false;
     uint64_t now;
 #define X(name, help)                             \
     now = 0;                                      \
     for (size_t k = 0; k < count; k++)            \
         now += counter_get(&blocks[k]->name);     \
     if (now != sample->name) {                    \
-        has_changed = true;                       \
         service->name += now - sample->name;      \
         sampler->sums.name += now - sample->name; \
         sample->name = now;                       \
     }
     TARGET_COUNTERS(X)
 #undef X
-    if (has_changed)
-        read_latency(sample, blocks, count);
+    read_durations(sample, blocks, count);
 }
 
 static void read_target(struct sampler *sampler, struct target *target, uint64_t now_ms)
@@ -192,7 +311,10 @@ static void on_target_free(void *ctx, struct target *target)
     if (!sample)
         return;
     read_gains(sampler, sample, blocks, count);
+    if (sampler->on_gone)
+        sampler->on_gone(sampler->on_gone_ctx, target);
     sample->service->refs--;
+    sample_fini(sample);
 }
 
 static void drop_old_services(struct sampler *sampler, uint64_t now_ms)

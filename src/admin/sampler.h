@@ -3,8 +3,8 @@
 // quantiles, and sums per service that never fall. A sum per service must outlive its targets, else
 // each deployment would look to Prometheus like a counter reset; therefore what a target has gained
 // since the last reading is added to its service, and a vanished target takes nothing away. Control
-// thread only. The numbers of one target lie in target->sample, one allocation that the registry
-// frees with the target. Must be freed before the targets.
+// thread only. The numbers of one target lie in target->sample, which the registry frees with the
+// target. Must be freed before the targets.
 #pragma once
 
 #include <stdint.h>
@@ -18,6 +18,7 @@ enum {
     SAMPLER_PERIOD_MS = 1000,
     SAMPLER_RATE_TICKS = 5,       // rates are means of the last 5 s
     SAMPLER_GRACE_MS = 60 * 1000, // a service's sums outlive its last target with traffic by this
+    SAMPLER_CODES_MAX = 32,       // of a service; the last is for all others
 };
 
 // What is shown of a target. All fields 8 bytes: compared as memory.
@@ -35,9 +36,18 @@ struct target_figures {
     uint64_t bytes_out;
 };
 
+// The durations of a service's requests that ended with one status code.
+struct code_sums {
+    unsigned code; // CODE_OTHER: all for which there was no room
+    uint64_t sum_us;
+    struct hist_sum hist;
+};
+
 struct service_sums {
-    struct str name;             // owned, terminated
-    struct target_totals totals; // in_flight and ejected_by as of the last reading
+    struct str name;                            // owned, terminated
+    struct target_totals totals;                // in_flight and ejected_by as of the last reading
+    struct code_sums *codes[SAMPLER_CODES_MAX]; // owned; as they were first seen
+    unsigned code_count;
     // The sampler's.
     uint32_t refs; // targets with a sample
     uint64_t seen_at_ms;
@@ -54,6 +64,9 @@ void sampler_free(struct sampler *sampler);
 void sampler_tick(struct sampler *sampler, uint64_t now_ms);
 // Reads everything without touching rates: before a scrape.
 void sampler_read(struct sampler *sampler, uint64_t now_ms);
+// Calls fn with each target that is about to go, its last gains read; NULL: nobody.
+void sampler_on_gone(struct sampler *sampler, void (*fn)(void *ctx, struct target *target),
+                     void *ctx);
 // Counts ticks, from 1.
 uint64_t sampler_tick_count(const struct sampler *sampler);
 

@@ -157,6 +157,7 @@ static void refuse_head(struct client *client, enum http_refusal refusal)
     struct worker *worker = client->stream.worker;
     counter_add(&worker->counters.refused_requests, 1);
     counter_add(&worker->refusals[0][refusal], 1);
+    worker_note_answer(worker, http_refusal_status(refusal), false);
     log_debug("request from %.*s refused: %s", STR_FMT(stream_peer_ip(&client->stream)),
               http_refusal_text(refusal));
     if (worker->access_log) {

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "stats/hist.h"
 
 static struct exchange *get_exchange(struct worker *worker)
 {
@@ -256,11 +255,13 @@ void exchange_note_response(struct exchange *exchange, int status)
         counter_add(classes[class], 1);
 }
 
-static void note_latency(struct exchange *exchange)
+// The end of a request that went to a target, under the status it ended with.
+static void note_duration(struct exchange *exchange, unsigned code)
 {
     uint64_t took_us = clock_now_us() - exchange->start_us;
-    counter_add(&exchange->counters->latency_us_sum, took_us);
-    hist_record(&exchange->counters->latency, took_us);
+    if (code_is_response(code))
+        counter_add(&exchange->counters->latency_us_sum, took_us);
+    code_hists_record(&exchange->counters->durations, code, took_us);
 }
 
 void exchange_note_failure(struct exchange *exchange)
@@ -288,8 +289,8 @@ void exchange_note_success(struct exchange *exchange)
 void exchange_complete(struct exchange *exchange)
 {
     struct stream *stream = exchange->stream;
-    if (exchange->counters && exchange->phase != EXCHANGE_TUNNEL)
-        note_latency(exchange);
+    if (exchange->counters)
+        note_duration(exchange, exchange->status);
     bool is_reusable = exchange->upload.is_complete && exchange->is_upstream_keep_alive &&
                        !exchange->has_surplus && exchange->download.framing != HTTP_BODY_CLOSE &&
                        exchange->phase == EXCHANGE_ANSWERING;
@@ -307,6 +308,10 @@ void exchange_abort(struct exchange *exchange, bool is_client_fault)
     struct stream *stream = exchange->stream;
     if (is_client_fault)
         counter_add(&exchange->worker->counters.client_aborts, 1);
+    if (exchange->counters && exchange->phase == EXCHANGE_TUNNEL)
+        note_duration(exchange, CODE_TUNNEL);
+    else if (exchange->counters && exchange->phase == EXCHANGE_WAITING && is_client_fault)
+        note_duration(exchange, CODE_CLIENT_ABORT);
     // RST where the end of the connection would be the end of the body.
     bool with_reset = exchange->phase == EXCHANGE_ANSWERING &&
                       exchange->download.framing == HTTP_BODY_CLOSE &&
@@ -334,6 +339,10 @@ void exchange_answer(struct exchange *exchange, int status, struct str extra,
         return;
     }
     exchange_note_response(exchange, status);
+    if (exchange->counters)
+        note_duration(exchange, (unsigned)status);
+    else
+        worker_note_answer(worker, status, false);
     exchange->bytes_out += body.len;
     finish(exchange);
     stream->ops->finish(stream);

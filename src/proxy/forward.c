@@ -144,6 +144,7 @@ static bool answer_redirect(struct exchange *exchange, const struct route_def *d
     char field[TARGET_ROOM + 16];
     int field_len = snprintf(field, sizeof field, "Location: %.*s\r\n", len, location);
     counter_add(&exchange->worker->counters.redirects, 1);
+    worker_note_answer(exchange->worker, def->redirect_code, true);
     struct str extra = str_make(field, (size_t)field_len);
     if (exchange->method != HTTP_METHOD_GET && exchange->method != HTTP_METHOD_HEAD) {
         exchange_answer(exchange, def->redirect_code, extra, STR_NULL, STR(""));

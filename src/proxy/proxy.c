@@ -259,6 +259,14 @@ uint64_t proxy_refusals(const struct proxy *proxy, enum http_refusal refusal, bo
     return sum;
 }
 
+uint64_t proxy_answers(const struct proxy *proxy, unsigned status, bool is_redirect)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < proxy->worker_count; i++)
+        sum += counter_get(&proxy->workers[i].answers[is_redirect][status - STATUS_MIN]);
+    return sum;
+}
+
 uint64_t proxy_open_connections(const struct proxy *proxy)
 {
     uint64_t sum = 0;

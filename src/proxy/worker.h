@@ -42,6 +42,8 @@ struct worker {
     struct upstream upstream;
     struct worker_counters counters;
     _Atomic uint64_t refusals[2][HTTP_REFUSAL_COUNT]; // [is_response]
+    // Answers of our own to requests that no target was chosen for [is_redirect].
+    _Atomic uint64_t answers[2][STATUS_CODES];
     _Atomic uint64_t open_clients;
 
     struct worker_listener listeners[LISTENERS_MAX];
@@ -93,6 +95,14 @@ static inline struct table *worker_table(struct worker *worker)
     if (!worker->table)
         worker->table = table_cell_enter(worker->cell, worker->id);
     return worker->table;
+}
+
+// Books of the answers of our own.
+static inline void worker_note_answer(struct worker *worker, int status, bool is_redirect)
+{
+    unsigned at = (unsigned)status - STATUS_MIN;
+    if (at < STATUS_CODES)
+        counter_add(&worker->answers[is_redirect][at], 1);
 }
 
 // Current date for a Date field.

@@ -9,7 +9,7 @@ void target_totals_add(struct target_totals *totals, const struct target_counter
 #undef X
     totals->in_flight += counter_get(&counters->in_flight);
     totals->ejected_by += counter_get(&counters->ejected_until_ms) > now_ms;
-    hist_add(&totals->latency, &counters->latency);
+    code_hists_add(&totals->latency, &counters->durations);
 }
 
 void target_totals_merge(struct target_totals *totals, const struct target_totals *other)

@@ -153,7 +153,7 @@ static void free_target(struct targets *targets, struct target *target)
         map_remove(&targets->by_key, target->key);
     put_endpoint(targets, target->endpoint);
     for (unsigned i = 0; i < targets->worker_count; i++)
-        mem_free(atomic_load_explicit(&target->counters[i], memory_order_acquire));
+        target_counters_free(atomic_load_explicit(&target->counters[i], memory_order_acquire));
     mem_free(target->sample);
     mem_free((void *)(uintptr_t)target->key.ptr);
     mem_free(target);

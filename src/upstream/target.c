@@ -16,6 +16,13 @@ struct target_counters *target_counters_of(struct target *target, unsigned worke
     return counters;
 }
 
+void target_counters_free(struct target_counters *counters)
+{
+    if (counters)
+        code_hists_fini(&counters->durations);
+    mem_free(counters);
+}
+
 void target_totals_read(const struct target *target, unsigned worker_count,
                         struct target_totals *totals)
 {

@@ -59,7 +59,7 @@ static void test_values(void **state)
     counter_add(&counters->latency_us_sum, 1500000);
     counter_add(&counters->bytes_out, 77);
     counter_add(&counters->in_flight, 2);
-    hist_record(&counters->latency, 900);
+    code_hists_record(&counters->durations, 200, 900);
     world->workers.accepted = 21;
     world->data_age_ms = 1500;
 

@@ -103,7 +103,7 @@ static void test_rows_show_figures(void **state)
     counter_add(&counters->failures, 2);
     counter_add(&counters->bytes_in, 11);
     counter_add(&counters->bytes_out, 12);
-    hist_record(&counters->latency, 7);
+    code_hists_record(&counters->durations, 200, 7);
     atomic_store(&counters->ejected_until_ms, 9000);
     sampler_tick(sampler, 1000);
 

@@ -36,7 +36,7 @@ static void serve(struct target_counters *counters, unsigned count, uint64_t us)
         counter_add(&counters->requests, 1);
         counter_add(&counters->responses_2xx, 1);
         counter_add(&counters->latency_us_sum, us);
-        hist_record(&counters->latency, us);
+        code_hists_record(&counters->durations, 200, us);
     }
 }
 
@@ -156,7 +156,7 @@ static void test_bucket_counters_may_wrap(void **state)
     struct sampler *sampler = sampler_new(world->targets);
     struct target_counters *counters = world_counters(world, A, 0);
     serve(counters, 1, 100);
-    atomic_store(&counters->latency.buckets[hist_bucket(100)], UINT32_MAX);
+    atomic_store(&counters->durations.first.buckets[hist_bucket(100)], UINT32_MAX);
     sampler_tick(sampler, 1000);
     uint64_t before = service_of(sampler, "web")->totals.latency.count;
     serve(counters, 5, 100);

@@ -34,8 +34,9 @@ static void test_target_totals_sum_the_workers(void **state)
     counter_add(&b->in_flight, 4);
     atomic_store(&a->ejected_until_ms, 5000);
     atomic_store(&b->ejected_until_ms, 4000);
-    hist_record(&a->latency, 7);
-    hist_record(&b->latency, 7);
+    code_hists_record(&a->durations, 200, 7);
+    code_hists_record(&b->durations, 200, 7);
+    code_hists_record(&b->durations, CODE_TUNNEL, 7);
 
     struct target_totals totals = {0};
     target_totals_add(&totals, a, 4000);
@@ -62,6 +63,8 @@ static void test_target_totals_sum_the_workers(void **state)
     assert_int_equal(sum.in_flight, 14);
     assert_int_equal(sum.ejected_by, 2);
     assert_int_equal(sum.latency.count, 4);
+    code_hists_fini(&a->durations);
+    code_hists_fini(&b->durations);
     free(a);
     free(b);
 }
