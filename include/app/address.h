@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses as the operator writes them: listeners ("host:port", ":port"), address blocks, and the
-// templates that stand for an address of this machine. Used by app/options, at start; may look a
+// Addresses as the operator writes them: listeners ("host:port", ":port") and the templates that
+// stand for an address of this machine. Used by app/options, at start; may look a
 // name up.
 #pragma once
 
@@ -10,7 +10,6 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "proxy/config.h"
 
 // Replaces the templates {{ GetPrivateIP }}, {{ GetPublicIP }} and {{ GetInterfaceIP "eth0" }} by
 // the address. An IPv6 address in front of a ':' is put into brackets. ERR_INVALID for any other
@@ -22,8 +21,6 @@ MUST_CHECK int address_expand(struct arena *arena, struct str text, struct str *
 MUST_CHECK int address_split(struct str text, struct str *host, uint16_t *port, struct err *err);
 // Socket address of "host:port"; no host means every address, both families. ERR_INVALID.
 MUST_CHECK int address_parse(struct str text, struct sockaddr_storage *address, struct err *err);
-// "10.0.0.0/8", "fc00::/7" or a single address.
-MUST_CHECK bool address_parse_net(struct str text, struct ip_net *net);
 // Whether the text is an IPv4 or IPv6 address, without brackets.
 bool address_is_ip(struct str text);
 

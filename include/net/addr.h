@@ -16,9 +16,7 @@ MUST_CHECK bool addr_from_literal(struct str host, uint16_t port, struct sockadd
 // holds at least ADDR_TEXT_MAX bytes and is terminated. 0 for other families.
 size_t addr_host_text(const struct sockaddr *addr, char *out);
 uint16_t addr_port(const struct sockaddr *addr);
-// The 16 bytes of the address, IPv4 as ::ffff:a.b.c.d. False for other families.
+// The bytes of the address as in base/ip.h. False for other families.
 bool addr_bytes(const struct sockaddr *addr, uint8_t bytes[16]);
-// Whether the first `bits` bits of both are equal.
-bool addr_is_in(const uint8_t bytes[16], const uint8_t net[16], unsigned bits);
 socklen_t addr_len(const struct sockaddr *addr);
 bool addr_eq(const struct sockaddr *a, const struct sockaddr *b);

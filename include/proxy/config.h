@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/ip.h"
 #include "base/str.h"
 #include "http/compose.h"
 #include "http/head.h"
@@ -64,12 +65,6 @@ struct listener_config {
     bool has_proxy_header;            // pxyproto
     uint32_t proxy_header_timeout_ms; // pxytimeout
     uint32_t refresh_ms;              // tcp-dynamic
-};
-
-// An address block; IPv4 is held as ::ffff:a.b.c.d with bits + 96.
-struct ip_net {
-    uint8_t bytes[16];
-    uint8_t bits;
 };
 
 enum access_log_format { ACCESS_LOG_OFF, ACCESS_LOG_COMMON, ACCESS_LOG_COMBINED, ACCESS_LOG_JSON };

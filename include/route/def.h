@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "route/access.h"
 
 enum route_scheme {
     ROUTE_SCHEME_HTTP,
@@ -59,13 +60,14 @@ struct route_def {
     struct str dst_query;
 
     // Options that routing reads.
-    struct str strip;         // empty: none
-    struct str prepend;       // empty: none
-    struct str host_option;   // "", "dst" or a name
-    struct str auth;          // scheme name; empty: none
-    struct str allow, deny;   // lists, separated by ',' (written with ';' or '|' too); empty: none
-    struct str register_name; // register=; empty: none
-    uint16_t redirect_code;   // 300-399, or 0: proxy
+    struct str strip;           // empty: none
+    struct str prepend;         // empty: none
+    struct str host_option;     // "", "dst" or a name
+    struct str auth;            // scheme name; empty: none
+    struct str register_name;   // register=; empty: none
+    uint16_t redirect_code;     // 300-399, or 0: proxy
+    struct access_rules access; // allow and deny
+    struct str access_problem;  // why they let nobody in; empty: they are well
     bool skips_tls_verify;
     bool sends_proxy_header; // pxyproto=true
 
@@ -110,8 +112,8 @@ int route_def_order(const struct route_def *a, const struct route_def *b);
 // changed.
 bool route_def_is_duplicate(const struct route_def *def, const struct route_def *other,
                             double other_weight);
-// What of an accepted definition will not work as its author hoped (an unusable redirect code, a
-// scheme that cannot be proxied to), or NULL.
+// What of an accepted definition will not work as its author hoped (access rules that close the
+// route, an unusable redirect code, a scheme that cannot be proxied to), or NULL.
 const char *route_def_warning(const struct route_def *def);
 
 struct buf;

@@ -37,6 +37,7 @@
     X(requests, "Request heads read, refused ones included.")                        \
     X(no_route, "Requests without a route.")                                         \
     X(no_target, "Requests whose route has no usable target (503).")                 \
+    X(access_denied, "Requests denied by the access rules of their route (403).")    \
     X(redirects, "Requests answered by a redirect route.")                           \
     X(refused_requests, "Requests refused as malformed or over a limit.")            \
     X(refused_responses, "Upstream responses refused as malformed or over a limit.") \

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/ip.h"
 #include "net/addr.h"
 
 enum { EXPANDED_MAX = 1024 };
@@ -17,7 +18,7 @@ enum scope { SCOPE_LOCAL, SCOPE_PRIVATE, SCOPE_PUBLIC };
 static bool is_in(const uint8_t bytes[16], const char *text)
 {
     struct ip_net net;
-    return address_parse_net(str_of(text), &net) && addr_is_in(bytes, net.bytes, net.bits);
+    return ip_net_parse(str_of(text), &net) && ip_net_has(&net, bytes);
 }
 
 // Loopback, link-local and what cannot be anybody's address are local; the private ranges are those
@@ -215,21 +216,4 @@ bool address_is_ip(struct str text)
 {
     struct sockaddr_storage address;
     return addr_from_literal(text, 0, &address);
-}
-
-bool address_parse_net(struct str text, struct ip_net *net)
-{
-    ptrdiff_t slash = str_find_char(text, '/');
-    struct str host = slash < 0 ? text : str_upto(text, (size_t)slash);
-    struct sockaddr_storage address;
-    if (!addr_from_literal(host, 0, &address) ||
-        !addr_bytes((const struct sockaddr *)&address, net->bytes))
-        return false;
-    unsigned offset = address.ss_family == AF_INET ? 96 : 0;
-    uint64_t bits = 128 - offset;
-    if (slash >= 0 &&
-        (!str_to_u64(str_from(text, (size_t)slash + 1), &bits) || bits > 128 - offset))
-        return false;
-    net->bits = (uint8_t)(offset + bits);
-    return true;
 }

@@ -76,7 +76,7 @@ int option_apply_trusted(struct options *options, struct option_storage *storage
     for (struct str member; value_list_next(&rest, &member);) {
         if (proxy->trusted_count == TRUSTED_NETS_MAX)
             return err_set(err, ERR_INVALID, "more than %d address blocks", TRUSTED_NETS_MAX);
-        if (!address_parse_net(member, &proxy->trusted[proxy->trusted_count++]))
+        if (!ip_net_parse(member, &proxy->trusted[proxy->trusted_count++]))
             return err_set(err, ERR_INVALID, "\"%.*s\" is not an address block like 10.0.0.0/8",
                            (int)MIN(member.len, 64), member.ptr);
     }

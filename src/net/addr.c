@@ -67,15 +67,6 @@ bool addr_bytes(const struct sockaddr *addr, uint8_t bytes[16])
     return true;
 }
 
-bool addr_is_in(const uint8_t bytes[16], const uint8_t net[16], unsigned bits)
-{
-    unsigned whole = bits / 8;
-    if (memcmp(bytes, net, whole) != 0)
-        return false;
-    unsigned rest = bits % 8;
-    return rest == 0 || (bytes[whole] ^ net[whole]) >> (8 - rest) == 0;
-}
-
 socklen_t addr_len(const struct sockaddr *addr)
 {
     return addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);

@@ -454,8 +454,7 @@ static void set_peer(struct client *client)
     if (!addr_bytes((struct sockaddr *)&peer, bytes))
         return;
     for (unsigned i = 0; i < config->trusted_count && !client->stream.is_peer_trusted; i++)
-        client->stream.is_peer_trusted =
-            addr_is_in(bytes, config->trusted[i].bytes, config->trusted[i].bits);
+        client->stream.is_peer_trusted = ip_net_has(&config->trusted[i], bytes);
 }
 
 static void shed(struct worker_listener *listener);

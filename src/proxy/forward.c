@@ -2,8 +2,9 @@
 //
 // From a parsed request to bytes at a target:
 //  1. normalise the path, look the host and path up in the turn's table
-//  2. no route: 404; no healthy target: 503; a redirect route: answer it (unless it would loop)
-//  3. pick a target that was not tried yet and is not ejected
+//  2. no route: 404; no healthy target: 503
+//  3. pick a target that was not tried yet and is not ejected; its rules may say 403; a redirect
+//     route: answer it (unless it would loop)
 //  4. take a pooled connection or open one
 //  5. compose the head, send it with what there is of the body
 // A failure in 4 or 5 goes back to 3 with another target, at most retry_attempts times.
@@ -17,6 +18,7 @@
 #include "http/target.h"
 #include "http/verify.h"
 #include "proxy/exchange.h"
+#include "proxy/guard.h"
 #include "proxy/page.h"
 #include "route/table.h"
 #include "upstream/target.h"
@@ -173,10 +175,19 @@ static void answer_without_target(struct exchange *exchange)
     exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
 }
 
-// Rules that are not enforced yet close the route: whoever wrote them relies on them.
-static bool is_guarded(const struct route_def *def)
+// True when the client may use the route; else it has been told.
+static bool pass_guard(struct exchange *exchange, const struct route_def *def)
 {
-    return def->allow.len > 0 || def->deny.len > 0 || def->auth.len > 0;
+    struct worker *worker = exchange->worker;
+    // Authorization is not enforced yet, which closes the route: whoever asked for it relies on it.
+    if (!def->auth.len &&
+        guard_permits(def, &worker->request_head, exchange->stream, worker->config))
+        return true;
+    counter_add(&worker->counters.access_denied, 1);
+    exchange->reason = "access_denied";
+    exchange_answer(exchange, 403, STR_NULL, STR("text/plain; charset=utf-8"),
+                    STR("access denied\n"));
+    return false;
 }
 
 // Finds the route and picks the target. NULL: the request was answered.
@@ -204,11 +215,8 @@ static const struct route_target *choose(struct exchange *exchange, struct str n
             answer_without_target(exchange);
             return NULL;
         }
-        if (is_guarded(chosen->def)) {
-            exchange->reason = "access_denied";
-            exchange_fail(exchange, 403, STR_NULL);
+        if (!pass_guard(exchange, chosen->def))
             return NULL;
-        }
         if (chosen->def->redirect_code == 0)
             return chosen;
         struct table_cursor ahead = cursor;

@@ -32,6 +32,8 @@ void route_def_unref(struct route_def *def)
         mem_free(def);
 }
 
+enum { ACCESS_PROBLEM_ROOM = 128 }; // of the words around the item that is at fault
+
 // The spec taken apart, before there is memory for it.
 struct parts {
     const struct route_def_spec *spec;
@@ -40,6 +42,8 @@ struct parts {
     struct url url;
     size_t option_count; // fields in spec->opts, equal keys included
     size_t opts_len;     // of the fields joined by one space
+    size_t net_count;    // address blocks in allow and deny, at most
+    size_t access_len;   // of the longest of their values
 };
 
 // The host in front of the first '/', and the path from there on; ":1234" is all host.
@@ -111,6 +115,10 @@ static int check_options(struct parts *parts, struct err *err)
         int rc = check_option(key, value, err);
         if (rc != 0)
             return rc;
+        if (str_eq(key, STR("allow")) || str_eq(key, STR("deny"))) {
+            parts->net_count += access_room(value);
+            parts->access_len = MAX(parts->access_len, value.len);
+        }
         parts->opts_len += field.len + (parts->option_count > 0);
         parts->option_count++;
     }
@@ -155,18 +163,10 @@ static struct str write_optional(struct writer *w, struct str s)
     return s.len == 0 ? STR("") : write_str(w, s);
 }
 
-// A list in which registrator forced ';' or '|' on its author, as it splits tags at ','.
-static struct str write_list(struct writer *w, struct str s)
+static void write_part(struct writer *w, struct str s)
 {
-    if (s.len == 0)
-        return STR("");
-    char *copy = w->at;
-    write_str(w, s);
-    for (size_t i = 0; i < s.len; i++) {
-        if (copy[i] == ';' || copy[i] == '|')
-            copy[i] = ',';
-    }
-    return str_make(copy, s.len);
+    memcpy(w->at, s.ptr, s.len);
+    w->at += s.len;
 }
 
 static size_t room_for(const struct parts *parts)
@@ -177,8 +177,10 @@ static size_t room_for(const struct parts *parts)
                   spec->source_text.len + spec->health_note.len + 9;
     for (size_t i = 0; i < spec->tag_count; i++)
         room += spec->tags[i].len + 1;
-    // Options: as written, taken apart, and the lists of allow and deny once more.
-    return room + 3 * (parts->opts_len + 1) + 2 * parts->option_count;
+    if (parts->net_count > 0)
+        room += parts->access_len + ACCESS_PROBLEM_ROOM;
+    // Options: as written and taken apart.
+    return room + 2 * (parts->opts_len + 1) + 2 * parts->option_count;
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -227,15 +229,32 @@ static struct str option_value(const struct route_def *def, struct str key)
     return STR("");
 }
 
-static void read_options(struct route_def *def, struct writer *w)
+static void read_access(struct route_def *def, struct ip_net *nets, struct writer *w)
+{
+    struct str bad_item;
+    access_parse(&def->access, option_value(def, STR("allow")), option_value(def, STR("deny")),
+                 nets, &bad_item);
+    if (def->access.kind != ACCESS_CLOSED)
+        return;
+    def->access_problem =
+        STR("allow and deny exclude each other on one route: all requests are answered 403");
+    if (!bad_item.ptr)
+        return;
+    char *text = w->at;
+    write_part(w, STR("allow or deny: \""));
+    write_part(w, bad_item);
+    write_part(w, STR("\" is not ip:ADDRESS or ip:ADDRESS/BITS: all requests are answered 403"));
+    def->access_problem = str_make(text, (size_t)(w->at - text));
+    *w->at++ = '\0';
+}
+
+static void read_options(struct route_def *def)
 {
     def->strip = option_value(def, STR("strip"));
     def->prepend = option_value(def, STR("prepend"));
     def->host_option = option_value(def, STR("host"));
     def->auth = option_value(def, STR("auth"));
     def->register_name = option_value(def, STR("register"));
-    def->allow = write_list(w, option_value(def, STR("allow")));
-    def->deny = write_list(w, option_value(def, STR("deny")));
     def->skips_tls_verify = str_eq(option_value(def, STR("tlsskipverify")), STR("true"));
     def->sends_proxy_header = str_eq(option_value(def, STR("pxyproto")), STR("true"));
     uint64_t code;
@@ -273,8 +292,9 @@ struct route_def *route_def_new(const struct route_def_spec *spec, struct err *e
         parse_dst(&parts, err) != 0 || check_options(&parts, err) != 0)
         return NULL;
 
-    size_t arrays =
-        spec->tag_count * sizeof(struct str) + parts.option_count * sizeof(struct route_option);
+    size_t arrays = spec->tag_count * sizeof(struct str) +
+                    parts.option_count * sizeof(struct route_option) +
+                    parts.net_count * sizeof(struct ip_net);
     struct route_def *def = mem_zalloc(sizeof *def + arrays + room_for(&parts));
     if (!def) {
         err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
@@ -284,7 +304,8 @@ struct route_def *route_def_new(const struct route_def_spec *spec, struct err *e
     def->tags = (struct str *)(def + 1);
     def->tag_count = spec->tag_count;
     def->options = (struct route_option *)(void *)(def->tags + spec->tag_count);
-    struct writer w = {(char *)(def->options + parts.option_count)};
+    struct ip_net *nets = (struct ip_net *)(void *)(def->options + parts.option_count);
+    struct writer w = {(char *)(nets + parts.net_count)};
     // Host and path side by side: "host\0path" is the key that routes are found under.
     def->host = write_lower(&w, parts.host);
     def->path = write_str(&w, parts.path);
@@ -299,7 +320,8 @@ struct route_def *route_def_new(const struct route_def_spec *spec, struct err *e
         write_options(def, &w, spec->opts);
     else
         def->opts = STR("");
-    read_options(def, &w);
+    read_options(def);
+    read_access(def, nets, &w);
     def->instance = write_optional(&w, spec->instance);
     def->source_text = write_optional(&w, spec->source_text);
     def->health = spec->health;
@@ -310,16 +332,14 @@ struct route_def *route_def_new(const struct route_def_spec *spec, struct err *e
 const char *route_def_warning(const struct route_def *def)
 {
     bool has_redirect = false;
+    if (def->access_problem.len > 0)
+        return def->access_problem.ptr; // terminated
     for (size_t i = 0; i < def->option_count; i++)
         has_redirect = has_redirect || str_eq(def->options[i].key, STR("redirect"));
     if (has_redirect && def->redirect_code == 0)
         return "redirect: the code is not a number from 300 to 399; requests are proxied instead";
     if (def->redirect_code == 0 && def->scheme == ROUTE_SCHEME_OTHER)
         return "the destination is not of the form http://host:port/ and cannot be proxied to";
-    if (def->allow.len > 0 && def->deny.len > 0)
-        return "allow and deny exclude each other on one route: all requests are answered 403";
-    if (def->allow.len > 0 || def->deny.len > 0 || def->auth.len > 0)
-        return "allow, deny and auth are not supported yet: all requests are answered 403";
     if (def->redirect_code == 0 && def->scheme == ROUTE_SCHEME_HTTPS)
         return "https destinations are not supported yet: requests are answered 502";
     return NULL;

@@ -6,6 +6,7 @@
 #include "app/address.h"
 #include "app/properties.h"
 #include "app/value.h"
+#include "base/ip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,7 +27,7 @@ static void parse_value(struct arena *arena, struct str text)
     }
     if (value_to_duration_ms(text, &ms))
         BUG_ON(!value_to_duration_ns(text, &number));
-    if (address_parse_net(text, &net))
+    if (ip_net_parse(text, &net))
         BUG_ON(net.bits > 128);
     if (address_split(text, &host, &port, &err) == 0)
         BUG_ON(host.len > text.len);

@@ -158,8 +158,10 @@ class Wire:
 
 
 class Client(Wire):
-    def __init__(self, port, host="127.0.0.1", receive_buffer=None):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    def __init__(self, port, host="127.0.0.1", receive_buffer=None, source=None):
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        if source:
+            sock.bind((source, 0))
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(TIMEOUT)
