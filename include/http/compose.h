@@ -41,6 +41,10 @@ MUST_CHECK int http_compose_request(const struct http_head *head,
                                     const struct http_compose_config *config, char *out,
                                     size_t room);
 
+// The scheme the client used, as fabio tells it: what exactly one of X-Forwarded-Proto and
+// Forwarded of a trusted peer says, else that of the connection ("ws" for a websocket).
+struct str http_client_scheme(const struct http_head *head, const struct http_forward *forward);
+
 struct http_answer {
     uint8_t client_minor;      // version the client speaks: 0 or 1
     bool closes;               // write Connection: close

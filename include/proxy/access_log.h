@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The access log: one line for each request, also refused ones. A worker formats a line into its
-// own memory and puts it into its ring; a writer thread carries the rings to the descriptor. A log
-// that cannot be written fills the rings and then loses lines, which are counted; it never holds a
-// worker.
+// The access log: one line for each request, also refused ones. The format is compiled at start; a
+// worker formats a line into its own memory and puts it into its ring; a writer thread carries the
+// rings to the descriptor. A log that cannot be written fills the rings and then loses lines, which
+// are counted; it never holds a worker.
 #pragma once
 
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "proxy/config.h"
+#include "http/head.h"
 
 enum {
     ACCESS_LINE_MAX = 8192,       // any line with its newline fits
@@ -30,8 +30,8 @@ struct access_entry {
     struct str target;     // as received
     uint8_t minor_version; // HTTP/1.x
     struct str host;       // as received
-    struct str referer;
-    struct str user_agent;
+    struct str scheme;     // the client's, see http_client_scheme
+    struct str request_id_name;
     struct str request_id;
     bool is_tls;
     int status;
@@ -39,17 +39,31 @@ struct access_entry {
     uint64_t bytes_sent;     // body
     struct str service;      // of the target
     struct str route;        // "host/path" of the matched route
-    struct str upstream;     // "host:port" of the target
-    uint64_t upstream_us;    // from sending the request to the response's head; 0: none came
-    unsigned attempts;       // targets tried
-    struct str reason;       // why the proxy itself answered ("no_route", a refusal's label)
+    struct str upstream;     // "host[:port]" of the target
+    struct str upstream_scheme;
+    // The request's head, and the one that was sent on; NULL: there is none, or it was not kept.
+    const struct http_head *received;
+    const struct http_head *sent;
+    uint64_t upstream_us; // from sending the request to the response's head; 0: none came
+    unsigned attempts;    // targets tried
+    struct str reason;    // why the proxy itself answered ("no_route", a refusal's label)
 };
 
-// Writes one line with its newline: common, combined (as fabio, but times are UTC) or a JSON
-// object. Control bytes, quotes, DEL and C1 controls are escaped. Returns the length, 0 for
-// ACCESS_LOG_OFF or a room below ACCESS_LINE_MAX. Pure.
-size_t access_log_format(enum access_log_format format, const struct access_entry *entry, char *out,
-                         size_t room);
+struct access_format;
+struct arena;
+
+// Compiles common, combined, json or a text with fields ("$request_method $header.Accept", see
+// docs/http.md) into the arena; the text need not outlive it. 0, ERR_NOMEM, or ERR_INVALID
+// with what is wrong.
+MUST_CHECK int access_format_compile(struct arena *arena, struct str text,
+                                     const struct access_format **format, struct err *err);
+// Whether its lines tell of access_entry.sent.
+bool access_format_needs_sent_head(const struct access_format *format);
+// Writes one line with its newline; what does not fit is cut. Control bytes, quotes, DEL and C1
+// controls from outside are escaped. Returns the length; 0 for an empty line, which is none, and
+// for a room below ACCESS_LINE_MAX. Pure.
+size_t access_log_format(const struct access_format *format, const struct access_entry *entry,
+                         char *out, size_t room);
 
 struct access_log;
 

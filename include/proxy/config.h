@@ -67,7 +67,7 @@ struct listener_config {
     uint32_t refresh_ms;              // tcp-dynamic
 };
 
-enum access_log_format { ACCESS_LOG_OFF, ACCESS_LOG_COMMON, ACCESS_LOG_COMBINED, ACCESS_LOG_JSON };
+struct access_format;
 
 struct proxy_config {
     struct listener_config listeners[LISTENERS_MAX];
@@ -100,5 +100,5 @@ struct proxy_config {
     uint32_t retry_attempts;              // further tries after the first: 2
     uint64_t request_body_max;            // bytes; above: 413. 0: none
 
-    enum access_log_format access_log;
+    const struct access_format *access_log; // proxy/access_log.h; NULL: off
 };

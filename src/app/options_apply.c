@@ -2,6 +2,7 @@
 // What single options mean beyond their type. Each function has its row in options_table.c.
 #include "app/address.h"
 #include "options_row.h"
+#include "proxy/access_log.h"
 
 static int out_of_memory(struct err *err)
 {
@@ -201,19 +202,11 @@ int option_apply_consistency(struct options *options, struct option_storage *sto
 int option_apply_access_log(struct options *options, struct option_storage *storage,
                             const struct option_row *row, struct err *err)
 {
-    static const char *const NAMES[] = {"common", "combined", "json"};
-    struct str text = text_of(storage, row->key);
-    bool is_on = text_of(storage, "log.access.target").len != 0;
-    for (size_t i = 0; i < ARRAY_LEN(NAMES); i++) {
-        if (str_eq(text, str_of(NAMES[i]))) {
-            options->proxy.access_log =
-                is_on ? (enum access_log_format)(ACCESS_LOG_COMMON + i) : ACCESS_LOG_OFF;
-            return 0;
-        }
-    }
-    if (str_find_char(text, '$') >= 0)
-        return err_set(err, ERR_UNSUPPORTED, "a format of one's own");
-    return err_set(err, ERR_INVALID, "must be common, combined or json");
+    const struct access_format *format;
+    int rc = access_format_compile(&storage->arena, text_of(storage, row->key), &format, err);
+    if (rc == 0 && text_of(storage, "log.access.target").len != 0)
+        options->proxy.access_log = format;
+    return rc;
 }
 
 int option_apply_access_target(struct options *options, struct option_storage *storage,

@@ -24,7 +24,8 @@ const struct option_row OPTION_ROWS[] = {
     // Logs
     {.key = "log.access.format", .type = OPTION_STRING, .preset = "common",
      .json = "Log.AccessFormat", .apply = option_apply_access_log,
-     .help = "Format of the access log: common, combined or json."},
+     .help = "Format of the access log: common, combined, json, or a text with fields such as "
+             "$request (docs/http.md)."},
     {.key = "log.access.target", .type = OPTION_STRING, .preset = "",
      .json = "Log.AccessTarget", .apply = option_apply_access_target,
      .help = "Where the access log goes: stdout, or empty for none."},
@@ -476,7 +477,8 @@ const struct option_row OPTION_ROWS[] = {
     {.key = "proxy.header.requestid", .type = OPTION_STRING, .preset = "",
      .json = "Proxy.RequestID", FIELD(proxy.compose.request_id_header),
      .apply = option_apply_header_name,
-     .help = "Header that gives each request an identifier."},
+     .help = "Header that gives each request an identifier, a random UUID; what the client sent "
+             "under this name is dropped."},
     {.key = "proxy.header.sts.maxage", .type = OPTION_INT, .preset = "0",
      .json = "Proxy.STSHeader.MaxAge", .min = 0, .max = 2147483647, .apply = option_apply_sts,
      .help = "max-age of the Strict-Transport-Security header. 0: no such header."},

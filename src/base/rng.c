@@ -24,6 +24,15 @@ void rng_init_random(struct rng *rng)
     rng_init(rng, seed);
 }
 
+void rng_fill(void *bytes, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        ssize_t got = getrandom((char *)bytes + at, len - at, 0);
+        if (got > 0)
+            at += (size_t)got; // else interrupted by a signal: there is no other failure
+    }
+}
+
 static uint64_t rotl(uint64_t x, int k)
 {
     return (x << k) | (x >> (64 - k));

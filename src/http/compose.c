@@ -227,6 +227,27 @@ static struct str client_scheme(const struct http_forward *forward, const struct
     return forward->is_tls ? STR("https") : STR("http");
 }
 
+static struct str first_value(const struct http_head *head, enum http_field_id id)
+{
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        if (field->id == id && !field->is_hop && field->value.len)
+            return field->value;
+    }
+    return STR_NULL;
+}
+
+struct str http_client_scheme(const struct http_head *head, const struct http_forward *forward)
+{
+    struct received received = {0};
+
+    if (forward->is_peer_trusted) {
+        received.proto = first_value(head, HTTP_FIELD_X_FORWARDED_PROTO);
+        received.forwarded = first_value(head, HTTP_FIELD_FORWARDED);
+    }
+    return client_scheme(forward, &received);
+}
+
 // An address as RFC 7239 section 6 wants it: IPv6 in brackets and quotes.
 static void put_node(struct writer *writer, struct str ip)
 {

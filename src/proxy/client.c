@@ -142,10 +142,28 @@ static void await_request(struct client *client)
         arm(client, worker->config->client_idle_timeout_ms);
 }
 
+static void log_refusal(struct client *client, int status, const char *reason)
+{
+    struct worker *worker = client->stream.worker;
+    if (!worker->access_log)
+        return;
+    struct access_entry entry = {
+        .ended_at_us = clock_wall_us(),
+        .client_ip = stream_peer_ip(&client->stream),
+        .client_port = client->stream.peer_port,
+        .minor_version = 1,
+        .scheme = STR("http"),
+        .status = status,
+        .reason = str_of(reason),
+    };
+    access_log_entry(worker, &entry);
+}
+
 // Answers a request that never became an exchange, and ends the connection.
-static void refuse(struct client *client, int status)
+static void refuse(struct client *client, int status, const char *reason)
 {
     client->stream.must_close = true;
+    log_refusal(client, status, reason);
     if (send_answer(&client->stream, status, false, 1, STR_NULL, STR_NULL, STR_NULL) < 0)
         close_client(client, true);
     else
@@ -160,18 +178,7 @@ static void refuse_head(struct client *client, enum http_refusal refusal)
     worker_note_answer(worker, http_refusal_status(refusal), false);
     log_debug("request from %.*s refused: %s", STR_FMT(stream_peer_ip(&client->stream)),
               http_refusal_text(refusal));
-    if (worker->access_log) {
-        struct access_entry entry = {
-            .ended_at_us = clock_wall_us(),
-            .client_ip = stream_peer_ip(&client->stream),
-            .client_port = client->stream.peer_port,
-            .minor_version = 1,
-            .status = http_refusal_status(refusal),
-            .reason = str_of(http_refusal_label(refusal)),
-        };
-        access_log_entry(worker, &entry);
-    }
-    refuse(client, http_refusal_status(refusal));
+    refuse(client, http_refusal_status(refusal), http_refusal_label(refusal));
 }
 
 // While the body of a running request is awaited, silence has a limit.
@@ -231,7 +238,7 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
     size_t used;
     client->state = CLIENT_BUSY;
     if (exchange_begin(&client->stream, bytes, bytes + head_len, len - head_len, &used) != 0) {
-        refuse(client, 503);
+        refuse(client, 503, "out_of_memory");
         return 0;
     }
     return head_len + used;
@@ -383,7 +390,7 @@ static void on_timer(struct timer *timer)
     else if (client->is_write_stalled)
         close_client(client, true);
     else if (client->state == CLIENT_HEAD)
-        refuse(client, 408);
+        refuse(client, 408, "client_timeout");
     else if (client->state == CLIENT_BUSY && !client->stream.exchange->upload.is_complete)
         exchange_fail(client->stream.exchange, 408, STR_NULL);
     else

@@ -70,6 +70,7 @@ static void finish(struct exchange *exchange)
         exchange_log(exchange);
     block_put(&worker->loop.blocks, exchange->request);
     block_put(&worker->loop.blocks, exchange->response);
+    block_put(&worker->loop.blocks, exchange->sent_head);
     if (exchange->accepts_trailers)
         buf_fini(&exchange->trailers);
     unpin_target(exchange);
@@ -131,6 +132,8 @@ int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, s
     exchange->is_idempotent = http_method_is_idempotent(head);
     exchange->accepts_trailers = head->accepts_trailers;
     exchange->start_us = clock_now_us();
+    if (worker->config->compose.request_id_header.len)
+        request_id_next(&worker->request_ids, exchange->request_id);
     stream->exchange = exchange;
     if (!head->is_keep_alive || worker->is_draining)
         stream->must_close = true;

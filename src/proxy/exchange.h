@@ -16,6 +16,7 @@
 #include "net/block.h"
 #include "net/wheel.h"
 #include "proxy/body.h"
+#include "proxy/request_id.h"
 #include "proxy/stream.h"
 #include "proxy/worker.h"
 #include "upstream/pool.h"
@@ -58,6 +59,8 @@ struct exchange {
     // response byte is there or more of the body has passed.
     struct block *request;
     uint32_t request_head_len;
+    struct block *sent_head;              // as composed, when the access log tells of it
+    uint8_t request_id[REQUEST_ID_BYTES]; // with proxy.header.requestid
     struct body upload;
     struct body download;
     struct buf
@@ -108,6 +111,8 @@ void exchange_answer(struct exchange *exchange, int status, struct str extra,
 void exchange_retry(struct exchange *exchange, bool was_connecting, int status);
 // The request can no longer be sent again: frees its copy (with an access log, at the end).
 void exchange_forget_request(struct exchange *exchange);
+// Remembers the head that was composed for the upstream, for the access log.
+void exchange_keep_sent_head(struct exchange *exchange, const char *bytes, size_t len);
 // Writes the access log line of an exchange that ends; of a request that never became one.
 void exchange_log(struct exchange *exchange);
 struct access_entry;

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/clock.h"
+#include "http/compose.h"
 #include "proxy/access_log.h"
 #include "proxy/exchange.h"
 #include "upstream/target.h"
-
-static struct str field_value(const struct http_head *head, enum http_field_id id)
-{
-    const struct http_field *field = http_find(head, id);
-    return field ? field->value : STR_NULL;
-}
 
 void access_log_entry(struct worker *worker, struct access_entry *entry)
 {
@@ -18,11 +13,70 @@ void access_log_entry(struct worker *worker, struct access_entry *entry)
         counter_add(&worker->counters.access_log_dropped, 1);
 }
 
+void exchange_keep_sent_head(struct exchange *exchange, const char *bytes, size_t len)
+{
+    struct worker *worker = exchange->worker;
+    if (!access_format_needs_sent_head(worker->config->access_log))
+        return;
+    struct block_pool *blocks = &worker->loop.blocks;
+    block_put(blocks, exchange->sent_head); // of the try before
+    exchange->sent_head = NULL;
+    // Shortage costs what the line says of it, and a head beyond BLOCK_MAX does too.
+    int ignored = block_append(blocks, &exchange->sent_head, bytes, len, BLOCK_MAX);
+    (void)ignored;
+}
+
+// The heads were kept for this: their spans died with the read that brought them.
+static void read_heads(struct exchange *exchange, struct access_entry *entry)
+{
+    struct worker *worker = exchange->worker;
+    if (exchange->request &&
+        http_parse_request(&worker->request_head, block_start(exchange->request),
+                           exchange->request_head_len,
+                           &worker->config->request_limits) == HTTP_ACCEPTED) {
+        const struct http_head *head = &worker->request_head;
+        const struct http_forward forward = {
+            .is_peer_trusted = exchange->stream->is_peer_trusted,
+            .is_websocket = exchange->is_websocket,
+        };
+        entry->received = head;
+        entry->method = head->method_name;
+        entry->target = head->target;
+        entry->host = head->host;
+        entry->scheme = http_client_scheme(head, &forward);
+    }
+    if (!exchange->sent_head)
+        return;
+    const struct http_limits limits = {BLOCK_MAX, BLOCK_MAX, HTTP_FIELDS_MAX};
+    // No response is looked at any more when an exchange ends, so its place is free. With the
+    // fields we add a head may be too large to be parsed: then the line tells of the received one.
+    struct http_head *sent = &worker->response_head;
+    if (http_parse_request(sent, block_start(exchange->sent_head), block_len(exchange->sent_head),
+                           &limits) == HTTP_ACCEPTED)
+        entry->sent = sent;
+}
+
+// Body bytes without what frames them.
+static uint64_t body_bytes_sent(const struct exchange *exchange)
+{
+    const struct body *download = &exchange->download;
+    if (download->framing == HTTP_BODY_CHUNKED)
+        return download->chunks.data_total - download->chunks.left;
+    return exchange->bytes_out;
+}
+
+static void describe_target(const struct target *target, struct access_entry *entry)
+{
+    entry->service = target->service;
+    entry->upstream = target->host_header;
+    ptrdiff_t end = str_find(target->dst, STR("://"));
+    entry->upstream_scheme = str_upto(target->dst, end < 0 ? 0 : (size_t)end);
+}
+
 void exchange_log(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
     const struct stream *stream = exchange->stream;
-    struct http_head *head = &worker->request_head;
     struct access_entry entry = {
         .ended_at_us = clock_wall_us(),
         .duration_us = clock_now_us() - exchange->start_us,
@@ -31,28 +85,23 @@ void exchange_log(struct exchange *exchange)
         .minor_version = exchange->client_minor,
         .status = exchange->status ? exchange->status : 499, // the client went away first
         .bytes_received = exchange->bytes_in,
-        .bytes_sent = exchange->bytes_out,
+        .bytes_sent = body_bytes_sent(exchange),
         .attempts = exchange->tries,
         .reason = str_of(exchange->reason),
     };
-    // The request was kept for this: its spans died with the read that brought them.
-    if (exchange->request &&
-        http_parse_request(head, block_start(exchange->request), exchange->request_head_len,
-                           &worker->config->request_limits) == HTTP_ACCEPTED) {
-        entry.method = head->method_name;
-        entry.target = head->target;
-        entry.host = head->host;
-        entry.referer = field_value(head, HTTP_FIELD_REFERER);
-        entry.user_agent = field_value(head, HTTP_FIELD_USER_AGENT);
+    read_heads(exchange, &entry);
+    char request_id[REQUEST_ID_TEXT];
+    if (worker->config->compose.request_id_header.len) {
+        entry.request_id_name = worker->config->compose.request_id_header;
+        entry.request_id = request_id_text(exchange->request_id, request_id);
     }
     char route[512];
-    if (exchange->target) {
-        const struct target *target = exchange->target;
+    const struct target *target = exchange->target;
+    if (target) {
         int len =
             snprintf(route, sizeof route, "%.*s%.*s", STR_FMT(target->host), STR_FMT(target->path));
         entry.route = str_make(route, MIN((size_t)len, sizeof route - 1));
-        entry.service = target->service;
-        entry.upstream = target->host_header;
+        describe_target(target, &entry);
     }
     access_log_entry(worker, &entry);
 }

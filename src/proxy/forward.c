@@ -277,12 +277,17 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
         forward.host = chosen->target->host_header;
     else if (def->host_option.len)
         forward.host = def->host_option;
+    char request_id[REQUEST_ID_TEXT];
+    if (worker->config->compose.request_id_header.len)
+        forward.request_id = request_id_text(exchange->request_id, request_id);
     char *out = worker->loop.out_scratch;
     int len = http_compose_request(head, &forward, &worker->config->compose, out, LOOP_OUT_SCRATCH);
 #ifndef NDEBUG
     BUG_ON(len >= 0 &&
            !http_verify_request(head, &forward, &worker->config->compose, out, (size_t)len));
 #endif
+    if (worker->access_log && len >= 0)
+        exchange_keep_sent_head(exchange, out, (size_t)len);
     return len;
 }
 

@@ -162,7 +162,7 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
     }
     if (bind_sockets(proxy, sockets, err) != 0)
         goto fail_sockets;
-    if (config->access_log != ACCESS_LOG_OFF) {
+    if (config->access_log) {
         proxy->access_log = access_log_start(STDOUT_FILENO, count, err);
         if (!proxy->access_log)
             goto fail_sockets;

@@ -14,6 +14,7 @@
 #include "http/refusal.h"
 #include "net/loop.h"
 #include "proxy/config.h"
+#include "proxy/request_id.h"
 #include "stats/counters.h"
 #include "upstream/pool.h"
 #include "upstream/registry.h"
@@ -58,6 +59,7 @@ struct worker {
     struct http_head request_head;
     struct http_head response_head;
 
+    struct request_ids request_ids;
     struct page *page; // of the requests without a route; never NULL
     char date[DATE_LEN + 1];
     uint64_t date_ms; // loop time the date was written at
