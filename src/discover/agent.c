@@ -49,7 +49,7 @@ int agent_init(struct agent *agent, uv_loop_t *loop, struct consul_settings *set
                             .problems = problems,
                             .watch_limit = watch_max,
                             .watch_max = watch_max};
-    agent->client = http_client_new(loop, settings, watch_max);
+    agent->client = http_client_new(loop, &settings->http, watch_max);
     if (!agent->client)
         return ERR_NOMEM;
     rng_init_random(&agent->rng);
@@ -119,7 +119,7 @@ void agent_note_answer(struct agent *agent)
     }
     if (!agent->away_since_ms)
         return;
-    log_info("consul at %s answers again after %llu ms", agent->settings->base_url,
+    log_info("consul at %s answers again after %llu ms", agent->settings->http.base_url,
              (unsigned long long)(clock_now_ms() - agent->away_since_ms));
     agent->away_since_ms = 0;
     backoff_reset(&agent->backoff);
@@ -138,10 +138,10 @@ void agent_note_away(struct agent *agent, const char *failure)
         return;
     agent->away_since_ms = now_ms;
     log_warn("consul at %s cannot be reached: %s; routes stay as they are",
-             agent->settings->base_url, failure);
+             agent->settings->http.base_url, failure);
     problems_begin(agent->problems, STR("consul/agent"));
     problems_add(agent->problems, &(struct problem){.source = STR("consul"),
-                                                    .text = str_of(agent->settings->base_url),
+                                                    .text = str_of(agent->settings->http.base_url),
                                                     .reason = str_of(failure)});
     problems_end(agent->problems);
 }

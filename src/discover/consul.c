@@ -233,6 +233,9 @@ static int start(void *self, struct err *err)
         if (!consul->registrar && config->registers)
             return err->code;
     }
+    if (consul->settings.proxy_variable)
+        log_info("consul: %s is reached through the proxy that %s names",
+                 consul->settings.http.base_url, consul->settings.proxy_variable);
     uv_timer_start(&consul->tick, on_tick, TICK_MS, TICK_MS);
     return 0;
 }

@@ -50,13 +50,44 @@ static int set_server_name(struct consul_settings *settings, struct str host, co
     buf_init(&text, 4096);
     buf_printf(&text, "%s:%.*s:%.*s:%.*s%c", name, STR_FMT(port), STR_FMT(bare), STR_FMT(port), 0);
     if (buf_status(&text) == 0)
-        settings->connect_to = curl_slist_append(NULL, text.ptr);
+        settings->http.connect_to = curl_slist_append(NULL, text.ptr);
     buf_clear(&text);
     buf_printf(&text, "https://%s:%.*s", name, STR_FMT(port));
     if (buf_status(&text) == 0)
-        settings->base_url = str_dup(buf_str(&text));
+        settings->http.base_url = str_dup(buf_str(&text));
     buf_fini(&text);
-    return settings->connect_to && settings->base_url ? 0 : ERR_NOMEM;
+    return settings->http.connect_to && settings->http.base_url ? 0 : ERR_NOMEM;
+}
+
+static bool is_own_machine(struct str host)
+{
+    return str_ieq(host, STR("localhost")) || str_starts_with(host, STR("127.")) ||
+           str_eq(host, STR("[::1]"));
+}
+
+// The proxy that the environment names, by the rules of Go's programs: the variables in upper case
+// first, and never for the machine itself.
+static int set_proxy(struct consul_settings *settings, struct str host, env_fn env)
+{
+    static const char *const NAMES[2][2] = {{"HTTP_PROXY", "http_proxy"},
+                                            {"HTTPS_PROXY", "https_proxy"}};
+    ptrdiff_t port_at = find_port(host);
+    if (is_own_machine(port_at < 0 ? host : str_upto(host, (size_t)port_at - 1)))
+        return 0;
+    const char *const *names = NAMES[settings->http.is_https];
+    for (size_t i = 0; i < 2 && !settings->http.proxy; i++) {
+        if (pick(&settings->http.proxy, STR_NULL, env, names[i]) < 0)
+            return ERR_NOMEM;
+        settings->proxy_variable = names[i];
+    }
+    if (!settings->http.proxy) {
+        settings->proxy_variable = NULL;
+        return 0;
+    }
+    int status = pick(&settings->http.no_proxy, STR_NULL, env, "NO_PROXY");
+    if (status == 0 && !settings->http.no_proxy)
+        status = pick(&settings->http.no_proxy, STR_NULL, env, "no_proxy");
+    return status;
 }
 
 static int set_address(struct consul_settings *settings, const struct consul_config *config,
@@ -70,13 +101,13 @@ static int set_address(struct consul_settings *settings, const struct consul_con
         if (path.len == 0 || path.ptr[0] != '/')
             return err_set(err, ERR_INVALID,
                            "registry.consul.addr: unix:// needs an absolute path");
-        settings->unix_path = str_dup(path);
-        settings->base_url = str_dup(STR("http://localhost"));
-        return settings->unix_path && settings->base_url ? 0 : ERR_NOMEM;
+        settings->http.unix_path = str_dup(path);
+        settings->http.base_url = str_dup(STR("http://localhost"));
+        return settings->http.unix_path && settings->http.base_url ? 0 : ERR_NOMEM;
     }
 
     if (str_istarts_with(addr, STR("https://"))) {
-        settings->is_https = true;
+        settings->http.is_https = true;
         addr = str_from(addr, STR("https://").len);
     } else if (str_istarts_with(addr, STR("http://"))) {
         addr = str_from(addr, STR("http://").len);
@@ -92,19 +123,21 @@ static int set_address(struct consul_settings *settings, const struct consul_con
         return err_set(err, ERR_INVALID, "registry.consul.addr: '%.*s' is not an address",
                        STR_FMT(config->addr));
 
+    if (set_proxy(settings, addr, env) < 0)
+        return ERR_NOMEM;
     const char *name = config->tls_server_name.len > 0 ? config->tls_server_name.ptr
                                                        : env("CONSUL_TLS_SERVER_NAME");
-    if (settings->is_https && name && is_address(str_of(name)))
+    if (settings->http.is_https && name && is_address(str_of(name)))
         return set_server_name(settings, addr, name);
     struct buf url;
     buf_init(&url, 4096);
-    buf_printf(&url, "%s://%.*s", settings->is_https ? "https" : "http", STR_FMT(addr));
+    buf_printf(&url, "%s://%.*s", settings->http.is_https ? "https" : "http", STR_FMT(addr));
     if (buf_status(&url) == 0)
-        settings->base_url = str_dup(buf_str(&url));
+        settings->http.base_url = str_dup(buf_str(&url));
     buf_fini(&url);
-    for (char *c = settings->base_url; c && *c; c++)
+    for (char *c = settings->http.base_url; c && *c; c++)
         *c = char_lower(*c);
-    return settings->base_url ? 0 : ERR_NOMEM;
+    return settings->http.base_url ? 0 : ERR_NOMEM;
 }
 
 static bool is_false(const char *text)
@@ -134,10 +167,10 @@ int consul_settings_init(struct consul_settings *settings, const struct consul_c
                          env_fn env, struct err *err)
 {
     *settings = (struct consul_settings){0};
-    buf_init(&settings->token, FILE_MAX);
-    buf_init(&settings->ca, FILE_MAX);
-    buf_init(&settings->cert, FILE_MAX);
-    buf_init(&settings->key, FILE_MAX);
+    buf_init(&settings->http.token, FILE_MAX);
+    buf_init(&settings->http.ca, FILE_MAX);
+    buf_init(&settings->http.cert, FILE_MAX);
+    buf_init(&settings->http.key, FILE_MAX);
     int status = set_address(settings, config, env, err);
     if (status < 0)
         goto fail;
@@ -148,7 +181,7 @@ int consul_settings_init(struct consul_settings *settings, const struct consul_c
         const char *name;
     } texts[] = {
         {&settings->ca_file, config->ca_file, "CONSUL_CACERT"},
-        {&settings->ca_path, config->ca_path, "CONSUL_CAPATH"},
+        {&settings->http.ca_path, config->ca_path, "CONSUL_CAPATH"},
         {&settings->cert_file, config->cert_file, "CONSUL_CLIENT_CERT"},
         {&settings->key_file, config->key_file, "CONSUL_CLIENT_KEY"},
         {&settings->namespace_name, config->namespace_name, "CONSUL_NAMESPACE"},
@@ -162,11 +195,11 @@ int consul_settings_init(struct consul_settings *settings, const struct consul_c
         if (status < 0)
             goto fail;
     }
-    settings->skips_tls_verify =
+    settings->http.skips_tls_verify =
         config->skips_tls_verify || is_false(env("CONSUL_HTTP_SSL_VERIFY"));
     if (!settings->token_file) {
         struct str token = config->token;
-        buf_append_str(&settings->token, token.len ? token : str_of(env("CONSUL_HTTP_TOKEN")));
+        buf_append_str(&settings->http.token, token.len ? token : str_of(env("CONSUL_HTTP_TOKEN")));
     }
     struct err unread = {0};
     consul_settings_refresh(settings, true, &unread);
@@ -174,8 +207,8 @@ int consul_settings_init(struct consul_settings *settings, const struct consul_c
         status = err_set(err, unread.code, "%s", unread.text);
         goto fail;
     }
-    status = buf_status(&settings->token);
-    trim_token(&settings->token);
+    status = buf_status(&settings->http.token);
+    trim_token(&settings->http.token);
     if (status == 0)
         return 0;
 
@@ -188,17 +221,12 @@ fail:
 
 void consul_settings_fini(struct consul_settings *settings)
 {
-    char *texts[] = {settings->base_url,  settings->unix_path,      settings->token_file,
-                     settings->ca_file,   settings->ca_path,        settings->cert_file,
-                     settings->key_file,  settings->namespace_name, settings->partition,
+    char *texts[] = {settings->token_file, settings->ca_file,        settings->cert_file,
+                     settings->key_file,   settings->namespace_name, settings->partition,
                      settings->datacenter};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         mem_free(texts[i]);
-    curl_slist_free_all(settings->connect_to);
-    buf_fini(&settings->token);
-    buf_fini(&settings->ca);
-    buf_fini(&settings->cert);
-    buf_fini(&settings->key);
+    http_settings_fini(&settings->http);
     *settings = (struct consul_settings){0};
 }
 
@@ -250,10 +278,10 @@ bool consul_settings_refresh(struct consul_settings *settings, bool is_forced, s
         const char *path;
         struct buf *content;
     } files[] = {
-        {settings->token_file, &settings->token},
-        {settings->is_https ? settings->ca_file : NULL, &settings->ca},
-        {settings->is_https ? settings->cert_file : NULL, &settings->cert},
-        {settings->is_https ? settings->key_file : NULL, &settings->key},
+        {settings->token_file, &settings->http.token},
+        {settings->http.is_https ? settings->ca_file : NULL, &settings->http.ca},
+        {settings->http.is_https ? settings->cert_file : NULL, &settings->http.cert},
+        {settings->http.is_https ? settings->key_file : NULL, &settings->http.key},
     };
     bool has_changed = false;
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -266,7 +294,7 @@ bool consul_settings_refresh(struct consul_settings *settings, bool is_forced, s
             has_changed = true;
     }
     if (has_changed && settings->token_file)
-        trim_token(&settings->token);
+        trim_token(&settings->http.token);
     return has_changed;
 }
 

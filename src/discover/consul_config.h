@@ -11,19 +11,15 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "discover/consul.h"
+#include "discover/http_client.h"
 
 enum { WATCHES_CEILING = 150 };
 
 struct consul_settings {
-    char *base_url;                // "http://127.0.0.1:8500", without trailing slash
-    char *unix_path;               // NULL: TCP
-    struct curl_slist *connect_to; // where base_url's host really is; NULL: itself; owned
-    bool is_https;
-    bool skips_tls_verify;
-
-    char *token_file, *ca_file, *ca_path, *cert_file, *key_file; // NULL: none; owned
-    char *namespace_name, *partition, *datacenter;               // NULL: none; owned
-    struct buf token, ca, cert, key;                             // contents
+    struct http_settings http;
+    const char *proxy_variable;                        // that names the proxy in use; NULL: none
+    char *token_file, *ca_file, *cert_file, *key_file; // NULL: none; owned
+    char *namespace_name, *partition, *datacenter;     // NULL: none; owned
     int64_t stamps[4]; // of token, CA, certificate, key file when last read
 };
 

@@ -140,7 +140,7 @@ void consul_write_json(void *self, struct buf *out)
     uint64_t now_ms = clock_now_ms();
     uint64_t age_ms = consul->backend.ops->data_age_ms(self);
     buf_append_cstr(out, "{\"backend\":\"consul\",\"address\":");
-    buf_append_json(out, str_of(agent->settings->base_url));
+    buf_append_json(out, str_of(agent->settings->http.base_url));
     buf_printf(out, ",\"is_up\":%s,\"mode\":\"%s\",\"read_mode\":\"%s\"",
                agent->away_since_ms ? "false" : "true",
                consul->plan.is_digest ? "digest" : "watches",

@@ -9,7 +9,6 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "discover/consul_config.h"
 #include "discover/curl_loop.h"
 
 enum {
@@ -24,8 +23,8 @@ enum {
 };
 
 struct http_client {
-    const struct consul_settings *settings; // borrowed
-    struct curl_loop *pools[2];             // by enum http_pool
+    const struct http_settings *settings; // borrowed
+    struct curl_loop *pools[2];           // by enum http_pool
     struct list calls;
     unsigned open_pools;
     void (*on_closed)(void *ctx);
@@ -46,7 +45,21 @@ struct http_call {
 
 static void on_transfer_done(void *ctx, CURL *easy, CURLcode result);
 
-struct http_client *http_client_new(struct uv_loop_s *loop, const struct consul_settings *settings,
+void http_settings_fini(struct http_settings *settings)
+{
+    char *texts[] = {settings->base_url, settings->unix_path, settings->proxy, settings->no_proxy,
+                     settings->ca_path};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        mem_free(texts[i]);
+    curl_slist_free_all(settings->connect_to);
+    buf_fini(&settings->token);
+    buf_fini(&settings->ca);
+    buf_fini(&settings->cert);
+    buf_fini(&settings->key);
+    *settings = (struct http_settings){0};
+}
+
+struct http_client *http_client_new(struct uv_loop_s *loop, const struct http_settings *settings,
                                     unsigned max_long_polls)
 {
     struct http_client *client = mem_zalloc(sizeof *client);
@@ -194,7 +207,7 @@ static int on_new_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
-static void set_tls(CURL *easy, const struct consul_settings *settings)
+static void set_tls(CURL *easy, const struct http_settings *settings)
 {
     const struct {
         CURLoption option;
@@ -232,7 +245,7 @@ static int add_header(struct http_call *call, const char *line)
     return 0;
 }
 
-static int set_headers(struct http_call *call, const struct consul_settings *settings)
+static int set_headers(struct http_call *call, const struct http_settings *settings)
 {
     if (settings->token.len > 0) {
         struct buf line;
@@ -247,6 +260,11 @@ static int set_headers(struct http_call *call, const struct consul_settings *set
     }
     if (call->request.body.len > 0 && add_header(call, "Content-Type: application/json") < 0)
         return ERR_NOMEM;
+    if (settings->closes_connections) {
+        curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
+        if (add_header(call, "Connection: close") < 0)
+            return ERR_NOMEM;
+    }
     // Without this curl announces bodies above 1 KB and waits for "100 Continue".
     if (add_header(call, "Expect:") < 0)
         return ERR_NOMEM;
@@ -254,7 +272,7 @@ static int set_headers(struct http_call *call, const struct consul_settings *set
     return 0;
 }
 
-static int set_url(struct http_call *call, const struct consul_settings *settings)
+static int set_url(struct http_call *call, const struct http_settings *settings)
 {
     struct buf url;
     buf_init(&url, 16 * 1024);
@@ -268,7 +286,7 @@ static int set_url(struct http_call *call, const struct consul_settings *setting
     return status;
 }
 
-static int set_up(struct http_call *call, const struct consul_settings *settings)
+static int set_up(struct http_call *call, const struct http_settings *settings)
 {
     CURL *easy = call->easy;
     const struct http_request *request = &call->request;
@@ -276,11 +294,15 @@ static int set_up(struct http_call *call, const struct consul_settings *settings
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->failure);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, (long)(settings->redirects_max > 0));
+    curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)settings->redirects_max);
+    curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     // A KV key with "/../" must not become another endpoint.
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    // Explicitly, or curl looks into the environment by rules of its own.
+    curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy ? settings->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, settings->no_proxy ? settings->no_proxy : "");
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -61,12 +61,12 @@ static void addresses_are_taken_apart(void **state)
         struct consul_settings settings;
         struct err err = {0};
         assert_int_equal(consul_settings_init(&settings, &config, env, &err), 0);
-        assert_string_equal(settings.base_url, CASES[i].base_url);
-        assert_int_equal(settings.is_https, CASES[i].is_https);
+        assert_string_equal(settings.http.base_url, CASES[i].base_url);
+        assert_int_equal(settings.http.is_https, CASES[i].is_https);
         if (CASES[i].unix_path)
-            assert_string_equal(settings.unix_path, CASES[i].unix_path);
+            assert_string_equal(settings.http.unix_path, CASES[i].unix_path);
         else
-            assert_null(settings.unix_path);
+            assert_null(settings.http.unix_path);
         consul_settings_fini(&settings);
     }
 }
@@ -107,21 +107,59 @@ static void the_environment_fills_gaps_only(void **state)
     struct consul_settings settings;
     struct err err = {0};
     assert_int_equal(consul_settings_init(&settings, &config, env, &err), 0);
-    assert_true(str_eq(buf_str(&settings.token), STR("from-env")));
+    assert_true(str_eq(buf_str(&settings.http.token), STR("from-env")));
     assert_string_equal(settings.namespace_name, "ns-env");
     assert_string_equal(settings.partition, "part");
-    assert_string_equal(settings.ca_path, "/ca");
-    assert_true(settings.skips_tls_verify);
-    assert_string_equal(settings.base_url, "https://server.dc1.consul:8501");
-    assert_non_null(settings.connect_to);
+    assert_string_equal(settings.http.ca_path, "/ca");
+    assert_true(settings.http.skips_tls_verify);
+    assert_string_equal(settings.http.base_url, "https://server.dc1.consul:8501");
+    assert_non_null(settings.http.connect_to);
     consul_settings_fini(&settings);
 
     config.token = STR("own");
     config.namespace_name = STR("mine");
     assert_int_equal(consul_settings_init(&settings, &config, env, &err), 0);
-    assert_true(str_eq(buf_str(&settings.token), STR("own")));
+    assert_true(str_eq(buf_str(&settings.http.token), STR("own")));
     assert_string_equal(settings.namespace_name, "mine");
     consul_settings_fini(&settings);
+}
+
+// fabio row 3.2: HTTP_PROXY and NO_PROXY, by Go's rules.
+static void a_proxy_comes_from_the_environment(void **state)
+{
+    (void)state;
+    static const char *const PAIRS[] = {"HTTP_PROXY", "http://one:3128", "http_proxy",
+                                        "http://two", "https_proxy",     "http://three",
+                                        "no_proxy",   ".example.com",    NULL};
+    env_pairs = PAIRS;
+    static const struct {
+        const char *addr;
+        const char *proxy;
+        const char *variable;
+    } CASES[] = {
+        {"consul.example.com:8500", "http://one:3128", "HTTP_PROXY"},
+        {"https://consul:8501", "http://three", "https_proxy"},
+        {"", NULL, NULL},
+        {"127.0.0.5:8500", NULL, NULL},
+        {"LOCALHOST", NULL, NULL},
+        {"[::1]:8500", NULL, NULL},
+        {"unix:///run/consul.sock", NULL, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct consul_config config = {.addr = str_of(CASES[i].addr)};
+        struct consul_settings settings;
+        struct err err = {0};
+        assert_int_equal(consul_settings_init(&settings, &config, env, &err), 0);
+        if (CASES[i].proxy) {
+            assert_string_equal(settings.http.proxy, CASES[i].proxy);
+            assert_string_equal(settings.http.no_proxy, ".example.com");
+            assert_string_equal(settings.proxy_variable, CASES[i].variable);
+        } else {
+            assert_null(settings.http.proxy);
+            assert_null(settings.proxy_variable);
+        }
+        consul_settings_fini(&settings);
+    }
 }
 
 static void the_token_file_is_read_and_read_again(void **state)
@@ -136,19 +174,19 @@ static void the_token_file_is_read_and_read_again(void **state)
     struct consul_settings settings;
     struct err err = {0};
     assert_int_equal(consul_settings_init(&settings, &config, env, &err), 0);
-    assert_true(str_eq(buf_str(&settings.token), STR("first")));
+    assert_true(str_eq(buf_str(&settings.http.token), STR("first")));
     assert_false(consul_settings_refresh(&settings, false, &err));
     write_file(path, "second one\n"); // white space within: no token
     assert_true(consul_settings_refresh(&settings, false, &err));
-    assert_int_equal(settings.token.len, 0);
+    assert_int_equal(settings.http.token.len, 0);
     write_file(path, "third");
     assert_true(consul_settings_refresh(&settings, false, &err));
-    assert_true(str_eq(buf_str(&settings.token), STR("third")));
+    assert_true(str_eq(buf_str(&settings.http.token), STR("third")));
     // A file that goes away takes nothing with it.
     unlink(path);
     assert_false(consul_settings_refresh(&settings, false, &err));
     assert_int_equal(err.code, ERR_NOT_FOUND);
-    assert_true(str_eq(buf_str(&settings.token), STR("third")));
+    assert_true(str_eq(buf_str(&settings.http.token), STR("third")));
     consul_settings_fini(&settings);
 }
 
@@ -183,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup(addresses_are_taken_apart, setup),
         cmocka_unit_test_setup(impossible_addresses_are_refused, setup),
         cmocka_unit_test_setup(the_environment_fills_gaps_only, setup),
+        cmocka_unit_test_setup(a_proxy_comes_from_the_environment, setup),
         cmocka_unit_test_setup(the_token_file_is_read_and_read_again, setup),
         cmocka_unit_test_setup(a_file_that_is_missing_at_the_start_is_an_error, setup),
         cmocka_unit_test_setup(paths_are_escaped_and_carry_what_every_request_carries, setup),
