@@ -12,18 +12,20 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "discover/consul.h"
+#include "discover/custom.h"
 #include "discover/static.h"
 #include "proxy/config.h"
 
 struct option_storage;
 
-enum backend_kind { BACKEND_CONSUL, BACKEND_STATIC, BACKEND_FILE };
+enum backend_kind { BACKEND_CONSUL, BACKEND_STATIC, BACKEND_FILE, BACKEND_CUSTOM };
 
 struct options {
     enum backend_kind backend;
     struct consul_config consul;
     struct static_config static_routes;
     struct file_config file;
+    struct custom_config custom;
     struct feed_config feed;
     struct proxy_config proxy;
     struct admin_config admin;

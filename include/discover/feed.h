@@ -43,6 +43,9 @@ MUST_CHECK int feed_set_service(struct feed *feed, struct str key, struct route_
                                 size_t count);
 // Manual commands as text; `origin` for people. Bad lines go to problems (scope "manual").
 MUST_CHECK int feed_set_manual(struct feed *feed, struct str origin, struct str text);
+// Manual commands that are parsed already, taken over also on failure; text is what the change log
+// compares, a line for each.
+MUST_CHECK int feed_set_commands(struct feed *feed, struct command_list *commands, struct str text);
 // Page for requests without a route; empty removes it.
 MUST_CHECK int feed_set_noroute_html(struct feed *feed, struct str html);
 // The backend has delivered everything it had at start; is_partial when it gave up waiting for

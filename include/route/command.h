@@ -39,5 +39,13 @@ typedef void (*command_problem_fn)(void *ctx, uint32_t line, struct str text, co
 MUST_CHECK struct command_list *command_list_parse(struct str text, struct str origin,
                                                    command_problem_fn on_problem, void *ctx);
 void command_list_free(struct command_list *list);
+
+// For commands that come in parts instead of as text: an empty list, NULL when memory is short.
+MUST_CHECK struct command_list *command_list_new(void);
+// Appends one command. Of the spec of DEL and WEIGHT the service, src, dst, weight, tags and
+// source_text count; an empty src means everywhere. 0; ERR_INVALID with the reason, or ERR_NOMEM:
+// the list is as before.
+MUST_CHECK int command_list_add(struct command_list *list, enum command_kind kind,
+                                const struct route_def_spec *spec, uint32_t line, struct err *err);
 size_t command_list_count(const struct command_list *list);
 const struct command *command_list_at(const struct command_list *list, size_t index);

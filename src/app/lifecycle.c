@@ -22,6 +22,7 @@
 #include "app/cpus.h"
 #include "base/clock.h"
 #include "discover/consul.h"
+#include "discover/custom.h"
 #include "discover/feed.h"
 #include "discover/problems.h"
 #include "discover/static.h"
@@ -304,6 +305,9 @@ static struct backend *new_backend(struct process *process, struct err *err)
     case BACKEND_FILE:
         return file_backend_new(&process->loop, &options->file, process->feed, process->problems,
                                 err);
+    case BACKEND_CUSTOM:
+        return custom_backend_new(&process->loop, &options->custom, process->feed,
+                                  process->problems, err);
     case BACKEND_CONSUL:
         return consul_backend_new(&process->loop, &options->consul, process->feed,
                                   process->problems, err);

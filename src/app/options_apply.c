@@ -113,17 +113,6 @@ int option_apply_sts(struct options *options, struct option_storage *storage,
     return options->proxy.sts_value.ptr ? 0 : out_of_memory(err);
 }
 
-int option_apply_backend(struct options *options, struct option_storage *storage,
-                         const struct option_row *row, struct err *err)
-{
-    (void)row;
-    if (str_eq(text_of(storage, "registry.backend"), STR("custom")))
-        return err_set(err, ERR_UNSUPPORTED, "custom");
-    if (options->backend == BACKEND_FILE && options->file.path.len == 0)
-        return err_set(err, ERR_INVALID, "registry.file.path is needed too");
-    return 0;
-}
-
 int option_apply_consul_addr(struct options *options, struct option_storage *storage,
                              const struct option_row *row, struct err *err)
 {

@@ -95,12 +95,14 @@ option_print_fn option_print_listeners, option_print_ui_addr, option_print_cert_
     option_print_bgp_peers, option_print_regexp, option_print_consul_addr,
     option_print_register_addr, option_print_routes_format, option_print_local_ip,
     option_print_gomaxprocs;
+// options_registry.c, for the table.
+option_apply_fn option_apply_backend, option_apply_custom_host, option_apply_custom_interval;
 // options_listen.c, for the table.
 option_apply_fn option_apply_listeners, option_apply_ui_addr, option_apply_cert_sources;
 // options_apply.c, for the table.
 option_apply_fn option_apply_gomaxprocs, option_apply_bgp_peers, option_apply_trusted,
-    option_apply_local_ip, option_apply_sts, option_apply_backend, option_apply_consul_addr,
-    option_apply_kv_path, option_apply_register_addr, option_apply_consistency,
-    option_apply_access_log, option_apply_access_target, option_apply_log_level,
-    option_apply_routes_log, option_apply_metrics_target, option_apply_ui_path,
-    option_apply_header_name, option_apply_header_value, option_apply_duration_text;
+    option_apply_local_ip, option_apply_sts, option_apply_consul_addr, option_apply_kv_path,
+    option_apply_register_addr, option_apply_consistency, option_apply_access_log,
+    option_apply_access_target, option_apply_log_level, option_apply_routes_log,
+    option_apply_metrics_target, option_apply_ui_path, option_apply_header_name,
+    option_apply_header_value, option_apply_duration_text;

@@ -291,16 +291,14 @@ static void on_bad_line(void *ctx, uint32_t line, struct str text, const char *r
                  });
 }
 
-int feed_set_manual(struct feed *feed, struct str origin, struct str text)
+int feed_set_commands(struct feed *feed, struct command_list *commands, struct str text)
 {
     char *copy = str_dup(text);
-    if (!copy)
+    if (!copy) {
+        command_list_free(commands);
         return ERR_NOMEM;
-    struct manual_context context = {feed, origin};
-    problems_begin(feed->problems, STR("manual"));
-    struct command_list *commands = command_list_parse(text, origin, on_bad_line, &context);
-    problems_end(feed->problems);
-    int status = commands ? routes_set_manual(feed->routes, commands) : ERR_NOMEM;
+    }
+    int status = routes_set_manual(feed->routes, commands);
     if (status < 0) {
         mem_free(copy);
         return status;
@@ -311,6 +309,15 @@ int feed_set_manual(struct feed *feed, struct str origin, struct str text)
     feed->manual = copy;
     schedule(feed);
     return 0;
+}
+
+int feed_set_manual(struct feed *feed, struct str origin, struct str text)
+{
+    struct manual_context context = {feed, origin};
+    problems_begin(feed->problems, STR("manual"));
+    struct command_list *commands = command_list_parse(text, origin, on_bad_line, &context);
+    problems_end(feed->problems);
+    return commands ? feed_set_commands(feed, commands, text) : ERR_NOMEM;
 }
 
 int feed_set_noroute_html(struct feed *feed, struct str html)

@@ -96,9 +96,9 @@ static int split_tags(struct parser *p, struct str text, struct str **tags, size
 }
 
 // host and path of `del` and `weight`, one behind the other as in a definition: "host\0path\0".
-static int set_src(struct parser *p, struct str src, struct command *command)
+static int set_src(struct command_list *list, struct str src, struct command *command)
 {
-    char *text = arena_alloc(&p->list->arena, src.len + 3);
+    char *text = arena_alloc(&list->arena, src.len + 3);
     if (!text)
         return ERR_NOMEM;
     ptrdiff_t slash = src.ptr[0] == ':' ? (ptrdiff_t)src.len : str_find_char(src, '/');
@@ -114,11 +114,11 @@ static int set_src(struct parser *p, struct str src, struct command *command)
     return 0;
 }
 
-static int keep(struct parser *p, struct str *text)
+static int keep(struct command_list *list, struct str *text)
 {
     if (text->len == 0)
         return 0;
-    *text = arena_str(&p->list->arena, *text);
+    *text = arena_str(&list->arena, *text);
     return text->ptr ? 0 : ERR_NOMEM;
 }
 
@@ -184,9 +184,9 @@ static int parse_del(struct parser *p, struct clause c, struct command *command,
         if (!has_form || !is_at_end(&c))
             return invalid(err, "route del");
     }
-    if (keep(p, &command->service) != 0 || keep(p, &command->dst) != 0 ||
+    if (keep(p->list, &command->service) != 0 || keep(p->list, &command->dst) != 0 ||
         split_tags(p, tags, &command->tags, &command->tag_count) != 0 ||
-        (src.len > 0 && set_src(p, src, command) != 0))
+        (src.len > 0 && set_src(p->list, src, command) != 0))
         return ERR_NOMEM;
     return 0;
 }
@@ -209,7 +209,7 @@ static int parse_weight(struct parser *p, struct clause c, struct command *comma
     }
     if (parse_weight_value(weight, &command->weight, err) != 0)
         return ERR_INVALID;
-    if (keep(p, &command->service) != 0 || set_src(p, src, command) != 0 ||
+    if (keep(p->list, &command->service) != 0 || set_src(p->list, src, command) != 0 ||
         split_tags(p, tags, &command->tags, &command->tag_count) != 0)
         return ERR_NOMEM;
     return 0;
@@ -275,7 +275,7 @@ static int take_line(struct parser *p, struct str line, uint32_t number)
     if (rc == 0 && command.def)
         command.text = command.def->source_text;
     else if (rc == 0)
-        rc = keep(p, &command.text);
+        rc = keep(p->list, &command.text);
     if (rc == 0)
         rc = append(p->list, &command);
     if (rc != 0)
@@ -285,13 +285,80 @@ static int take_line(struct parser *p, struct str line, uint32_t number)
     return rc == ERR_NOMEM ? ERR_NOMEM : 0;
 }
 
+struct command_list *command_list_new(void)
+{
+    struct command_list *list = mem_zalloc(sizeof *list);
+    if (list)
+        arena_init(&list->arena);
+    return list;
+}
+
+// What fabio's functions behind `del` and `weight` make of the parts: tags come before a place.
+static int check_spec(enum command_kind kind, const struct route_def_spec *spec, struct err *err)
+{
+    if (kind == COMMAND_WEIGHT)
+        return spec->src.len > 0 ? 0 : err_set(err, ERR_INVALID, "route: prefix must not be empty");
+    if (spec->tag_count > 0)
+        return 0;
+    if (spec->service.len == 0)
+        return err_set(err, ERR_INVALID, "'route del' names neither a service nor tags");
+    if (spec->src.len == 0 && spec->dst.len > 0)
+        return err_set(err, ERR_INVALID, "route: prefix must not be empty");
+    return 0;
+}
+
+static int copy_spec(struct command_list *list, const struct route_def_spec *spec,
+                     struct command *command)
+{
+    bool has_place = command->kind == COMMAND_WEIGHT || spec->tag_count == 0;
+    command->service = spec->service;
+    command->dst = command->kind == COMMAND_DEL && has_place ? spec->dst : STR_NULL;
+    command->weight = spec->weight;
+    command->text = spec->source_text;
+    command->tags = arena_alloc_array(&list->arena, spec->tag_count, sizeof *command->tags);
+    if (!command->tags || keep(list, &command->service) != 0 || keep(list, &command->dst) != 0 ||
+        keep(list, &command->text) != 0 ||
+        (has_place && spec->src.len > 0 && set_src(list, spec->src, command) != 0))
+        return ERR_NOMEM;
+    for (; command->tag_count < spec->tag_count; command->tag_count++) {
+        command->tags[command->tag_count] = spec->tags[command->tag_count];
+        if (keep(list, &command->tags[command->tag_count]) != 0)
+            return ERR_NOMEM;
+    }
+    return 0;
+}
+
+int command_list_add(struct command_list *list, enum command_kind kind,
+                     const struct route_def_spec *spec, uint32_t line, struct err *err)
+{
+    struct command command = {.kind = kind, .line = line};
+    int rc;
+    if (kind == COMMAND_ADD) {
+        command.def = route_def_new(spec, err);
+        if (!command.def)
+            return err->code;
+        command.text = command.def->source_text;
+    } else {
+        rc = check_spec(kind, spec, err);
+        if (rc != 0)
+            return rc;
+        if (copy_spec(list, spec, &command) != 0)
+            return err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
+    }
+    rc = append(list, &command);
+    if (rc != 0) {
+        route_def_unref(command.def);
+        err_set(err, rc, "%s", err_text(rc));
+    }
+    return rc;
+}
+
 struct command_list *command_list_parse(struct str text, struct str origin,
                                         command_problem_fn on_problem, void *ctx)
 {
-    struct command_list *list = mem_zalloc(sizeof *list);
+    struct command_list *list = command_list_new();
     if (!list)
         return NULL;
-    arena_init(&list->arena);
     struct parser p = {list, origin, on_problem, ctx};
     struct str line;
     for (uint32_t number = 1; str_split_next(&text, '\n', &line); number++) {

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the options of registry backends mean beyond their type. Each function has its row in
+// options_table.c.
+#include "options_row.h"
+
+int option_apply_backend(struct options *options, struct option_storage *storage,
+                         const struct option_row *row, struct err *err)
+{
+    (void)storage;
+    (void)row;
+    if (options->backend == BACKEND_CUSTOM && options->custom.host.len == 0)
+        return err_set(err, ERR_INVALID, "registry.custom.host is needed too");
+    if (options->backend == BACKEND_FILE && options->file.path.len == 0)
+        return err_set(err, ERR_INVALID, "registry.file.path is needed too");
+    return 0;
+}
+
+int option_apply_custom_host(struct options *options, struct option_storage *storage,
+                             const struct option_row *row, struct err *err)
+{
+    (void)storage;
+    (void)row;
+    struct str host = options->custom.host;
+    for (size_t i = 0; i < host.len; i++) {
+        unsigned char c = (unsigned char)host.ptr[i];
+        if (c <= ' ' || c >= 0x7f || strchr("/?#\\\"<>", c))
+            return err_set(err, ERR_INVALID, "must be host or host:port");
+    }
+    return 0;
+}
+
+int option_apply_custom_interval(struct options *options, struct option_storage *storage,
+                                 const struct option_row *row, struct err *err)
+{
+    (void)storage;
+    (void)row;
+    if (options->custom.poll_interval_ms == 0)
+        return err_set(err, ERR_INVALID, "must be above 0");
+    return 0;
+}
