@@ -96,7 +96,10 @@ static const struct {
     {FLAG, "-metrics.target=statsd", "metrics.target: statsd from"},
     {FLAG, "-metrics.target=prometheus,stdout", "metrics.target: stdout from"},
     {FLAG, "-metrics.prometheus.path=/m", "is not supported yet"},
-    {FLAG, "-registry.backend=custom", "registry.backend: custom from"},
+    {FLAG, "-registry.backend=custom", "registry.custom.host is needed too"},
+    {FLAG, "-registry.custom.scheme=ftp", "must be https or http"},
+    {FLAG, "-registry.custom.pollinterval=0", "must be above 0"},
+    {FLAG, "-registry.custom.host=http://x", "must be host or host:port"},
 
     // The environment: nothing is swallowed, and the variable is named.
     {ENVIRONMENT, "FABIO_PROXY_STRATEGY=x",
