@@ -5,6 +5,7 @@
 #pragma once
 
 #include "discover/backend.h"
+#include "route/command.h"
 
 struct static_config {
     struct str routes;       // registry.static.routes
@@ -21,3 +22,8 @@ MUST_CHECK struct backend *static_backend_new(const struct static_config *config
 MUST_CHECK struct backend *file_backend_new(struct uv_loop_s *loop,
                                             const struct file_config *config, struct feed *feed,
                                             struct problems *problems, struct err *err);
+
+// Reads both files and judges the routes, without a backend: on_problem is called for each bad
+// line. A file that cannot be read is an error, as at start.
+MUST_CHECK int file_config_check(const struct file_config *config, command_problem_fn on_problem,
+                                 void *ctx, struct err *err);

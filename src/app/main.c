@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/check.h"
 #include "app/lifecycle.h"
 
 extern char **environ;
@@ -26,8 +27,28 @@ static int run(struct options *options)
     return lifecycle_run(options);
 }
 
+// Takes "check" and "-consul" out of the arguments; the rest are flags as at start.
+static void take_check(int *argc, char **argv, bool *is_check, bool *asks_consul)
+{
+    *is_check = *argc > 1 && strcmp(argv[1], "check") == 0;
+    *asks_consul = false;
+    int kept = 1;
+    for (int i = 1; *is_check && i < *argc; i++) {
+        bool is_consul = strcmp(argv[i], "-consul") == 0 || strcmp(argv[i], "--consul") == 0;
+        *asks_consul |= is_consul;
+        if (i > 1 && !is_consul)
+            argv[kept++] = argv[i];
+    }
+    if (*is_check) {
+        argv[kept] = NULL;
+        *argc = kept;
+    }
+}
+
 int main(int argc, char **argv)
 {
+    bool is_check, asks_consul;
+    take_check(&argc, argv, &is_check, &asks_consul);
     struct options options;
     struct err err = {0};
     bool is_usage_error = false;
@@ -36,8 +57,10 @@ int main(int argc, char **argv)
     options.admin.version = STR(TAGWAY_VERSION);
     if (rc && is_usage_error) {
         // Without the 140 keys, which would push the reason off the screen.
-        fprintf(stderr, "%s\nusage: tagway [-cfg file] [-key value]...; -h lists all keys\n",
-                err.text);
+        fprintf(
+            stderr,
+            "%s\nusage: tagway [check [-consul]] [-cfg file] [-key value]...; -h lists all keys\n",
+            err.text);
         status = 1;
     } else if (rc) {
         log_fatal("%s. %s", TAGWAY_VERSION, err.text);
@@ -46,6 +69,8 @@ int main(int argc, char **argv)
         printf("%s tagway\n", TAGWAY_VERSION);
     } else if (options.shows_help) {
         print_help();
+    } else if (is_check) {
+        status = check_run(&options, asks_consul);
     } else {
         status = run(&options);
     }

@@ -5,11 +5,9 @@
 // have no effect are warned of. The first mistake ends it.
 #include "app/options.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
-#include <unistd.h>
 
+#include "app/config_source.h"
 #include "app/properties.h"
 #include "base/mem.h"
 #include "options_row.h"
@@ -19,7 +17,8 @@ struct reader {
     struct option_storage *storage;
     struct err *err;
     bool *is_usage_error;
-    struct str cfg_path;
+    struct str cfg_path;  // as given
+    struct str cfg_label; // as shown
     bool has_cfg;
 };
 
@@ -221,6 +220,8 @@ static int read_flags(struct reader *reader, int argc, char *const *argv)
     for (int i = 1; i < argc && rc == 0; i++) {
         if (strcmp(argv[i], "--") == 0 && i + 1 == argc)
             break;
+        if (str_starts_with(str_of(argv[i]), STR("-test.")))
+            continue; // fabio drops them
         rc = read_flag(reader, argc, argv, &i);
     }
     return rc;
@@ -273,35 +274,6 @@ static int read_environment(struct reader *reader, struct str prefix)
     return 0;
 }
 
-static int fail_file(struct reader *reader, const char *what)
-{
-    return err_set(reader->err, ERR_IO, "config file \"%.*s\": %s",
-                   (int)MIN(reader->cfg_path.len, 120), reader->cfg_path.ptr, what);
-}
-
-// The whole file. A file above PROPERTIES_MAX is ERR_TOO_LARGE.
-static int load_file(struct reader *reader, struct buf *text)
-{
-    struct str path = reader->cfg_path;
-    if (str_istarts_with(path, STR("http://")) || str_istarts_with(path, STR("https://")))
-        return fail_file(reader, "a URL is not supported yet; fetch it to a file first");
-    struct str name = arena_str(&reader->storage->arena, path);
-    if (!name.ptr)
-        return out_of_memory(reader);
-    int fd = open(name.ptr, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_file(reader, strerror(errno));
-    char piece[4096];
-    ssize_t got;
-    while ((got = read(fd, piece, sizeof piece)) > 0)
-        buf_append(text, piece, (size_t)got);
-    int failure = errno;
-    close(fd);
-    if (got < 0)
-        return fail_file(reader, strerror(failure));
-    return buf_status(text) ? fail_file(reader, err_text(buf_status(text))) : 0;
-}
-
 // fabio ignores them, so files have them: of older versions, of its documentation's, mistyped.
 static void warn_unknown_property(struct reader *reader, const struct property *property,
                                   struct str file)
@@ -322,7 +294,7 @@ static void warn_unknown_property(struct reader *reader, const struct property *
 static int take_property(struct reader *reader, const struct property *property)
 {
     const struct option_row *row = find_row(property->key);
-    struct str file = str_upto(reader->cfg_path, 60);
+    struct str file = str_upto(reader->cfg_label, 60);
     if (row)
         return value_of(reader->storage, row)->source > SOURCE_FILE
                    ? 0
@@ -341,7 +313,7 @@ static int parse_file(struct reader *reader, struct str text)
     int rc = properties_parse(&reader->storage->arena, text, reader->storage->environ_list,
                               &properties, reader->err);
     if (rc) {
-        err_wrap(reader->err, "%.*s", (int)MIN(reader->cfg_path.len, 80), reader->cfg_path.ptr);
+        err_wrap(reader->err, "%.*s", (int)MIN(reader->cfg_label.len, 80), reader->cfg_label.ptr);
         return rc;
     }
     for (size_t i = 0; i < properties.count && rc == 0; i++)
@@ -352,8 +324,11 @@ static int parse_file(struct reader *reader, struct str text)
 static int read_file(struct reader *reader)
 {
     struct buf text;
+    reader->cfg_label = config_source_label(&reader->storage->arena, reader->cfg_path);
+    if (!reader->cfg_label.ptr)
+        return out_of_memory(reader);
     buf_init(&text, PROPERTIES_MAX);
-    int rc = load_file(reader, &text);
+    int rc = config_source_load(reader->cfg_path, &text, reader->err);
     if (rc == 0)
         rc = parse_file(reader, buf_str(&text));
     buf_fini(&text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What single options mean beyond their type. Each function has its row in options_table.c.
 #include "app/address.h"
+#include "app/address_template.h"
 #include "options_row.h"
 #include "proxy/access_log.h"
 
@@ -90,10 +91,10 @@ int option_apply_local_ip(struct options *options, struct option_storage *storag
     struct str text = text_of(storage, row->key);
     struct str *local_ip = &options->proxy.compose.local_ip;
     if (str_eq(text, STR("auto"))) {
-        *local_ip = address_local_ip(&storage->arena);
+        *local_ip = interface_local_ip(&storage->arena);
         return local_ip->ptr ? 0 : out_of_memory(err);
     }
-    int rc = address_expand(&storage->arena, text, local_ip, err);
+    int rc = address_template_expand(&storage->arena, text, NULL, local_ip, err);
     if (rc == 0 && local_ip->len && !address_is_ip(*local_ip))
         rc = err_set(err, ERR_INVALID, "must be an address");
     return rc;
@@ -156,13 +157,13 @@ int option_apply_register_addr(struct options *options, struct option_storage *s
         text = options->admin.addr;
     struct str host;
     uint16_t port;
-    int rc = address_expand(arena, text, &text, err);
+    int rc = address_template_expand(arena, text, NULL, &text, err);
     if (rc == 0)
         rc = address_split(text, &host, &port, err);
     if (rc)
         return rc;
     if (!address_is_ip(host)) {
-        host = address_local_ip(arena);
+        host = interface_local_ip(arena);
         if (!host.ptr)
             return out_of_memory(err);
         if (host.len == 0)

@@ -3,6 +3,7 @@
 // read and judged by fabio's rules, also what is not served yet; only then is a listener refused
 // that needs such a thing.
 #include "app/address.h"
+#include "app/address_template.h"
 #include "app/tls_names.h"
 #include "options_row.h"
 
@@ -250,7 +251,7 @@ static int read_listener(struct listener_config *listener, const struct proxy_co
     }
     int rc = judge_listener(listener, entry, err);
     if (rc == 0)
-        rc = address_expand(&storage->arena, listener->addr, &listener->addr, err);
+        rc = address_template_expand(&storage->arena, listener->addr, NULL, &listener->addr, err);
     if (rc == 0)
         rc = address_parse(listener->addr, &listener->sockaddr, err);
     return rc;

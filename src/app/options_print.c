@@ -53,8 +53,11 @@ void options_print_help(struct buf *out)
     const struct option_row **rows = sorted_rows();
     if (!rows)
         return;
-    buf_append_cstr(out, "Usage: tagway [-cfg file] [-key value]...\n\n"
-                         "  -cfg string\n    \tfile with properties\n"
+    buf_append_cstr(out, "Usage: tagway [-cfg file] [-key value]...\n"
+                         "       tagway check [-consul] [-cfg file] [-key value]...\n\n"
+                         "check judges the configuration without starting; with -consul it also "
+                         "says which\npermissions the token has at Consul.\n\n"
+                         "  -cfg string\n    \tfile or URL with properties\n"
                          "  -h, -help\n    \tthis text\n"
                          "  -v, -version\n    \tthe version\n");
     for (size_t i = 0; i < OPTION_ROW_COUNT; i++) {
@@ -98,7 +101,7 @@ static const char INTRODUCTION[] =
     "   is made false with `-insecure=false`;\n"
     "2. the environment with a prefix: `FABIO_PROXY_STRATEGY=rr`, any case;\n"
     "3. the environment without: `PROXY_STRATEGY=rr`, any case;\n"
-    "4. the properties file that `-cfg` names;\n"
+    "4. the properties that `-cfg` names: a file or an `http://` or `https://` URL;\n"
     "5. the default.\n"
     "\n"
     "A bad value is an error that names key, value and place; the program then exits with status "
@@ -133,6 +136,29 @@ static const char INTRODUCTION[] =
     "of a value do not count. Of equal keys the last rules. `${name}` is the value of another key "
     "of\n"
     "the file, else of an environment variable, else nothing.\n"
+    "\n"
+    "A URL is fetched once, at start, within 10 s: it must answer 200 with `text/plain` (latin1\n"
+    "unless it says `charset=utf-8`) or without a content type. Redirects are followed, and the\n"
+    "environment's `http_proxy` is used. 1 MiB is the most a file or an answer may have.\n"
+    "\n"
+    "## Templates in addresses\n"
+    "\n"
+    "`proxy.addr`, `ui.addr`, `proxy.localip` and `registry.consul.register.addr` may name an\n"
+    "address of the machine by a template:\n"
+    "\n"
+    "| Template | Address |\n"
+    "|---|---|\n"
+    "| `{{ GetPrivateIP }}`, `{{ GetPublicIP }}` | the first of that kind, the interface with the "
+    "default route first |\n"
+    "| `{{ GetInterfaceIP \"eth0\" }}` | the first of that interface; a regular expression where "
+    "no interface has that name |\n"
+    "| `{{ GetAllInterfaces \\| include \"network\" \"10.0.0.0/8\" \\| attr \"address\" }}` | "
+    "the first in that network |\n"
+    "\n"
+    "Pipelines begin with `GetAllInterfaces`, `GetPrivateInterfaces`, `GetPublicInterfaces` or\n"
+    "`GetDefaultInterfaces`, go on with `include` and `exclude` (by `name`, `address`, `network`,\n"
+    "`type`, `flags` or `rfc` `1918`), `sort` and `limit`, and end with `attr` or `join`. A value\n"
+    "with `,`, `;` or `=` in it has to be quoted as a whole, as in any key-value list.\n"
     "\n"
     "## Keys\n";
 

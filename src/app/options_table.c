@@ -60,11 +60,10 @@ const struct option_row OPTION_ROWS[] = {
      .json = "Listen", .apply = option_apply_listeners, .print = option_print_listeners,
      .help = "Listeners, separated by commas: host:port[;proto=http][;rt=5s][;wt=5s][;it=60s]. "
              "rt, wt and it bound the reading of a request, the writing of a response and the "
-             "idle time of a connection. Empty: none. The host may be {{ GetPrivateIP }}, {{ "
-             "GetPublicIP }} or {{ GetInterfaceIP \"eth0\" }}. Checked, and refused for now: the "
-             "protocols https, tcp, tcp+sni, tcp-dynamic, https+tcp+sni, grpc and grpcs, the "
-             "certificate source cs=name, pxyproto=true. Keys that are theirs alone are strictmatch, tlsmin, "
-             "tlsmax, tlsciphers, pxytimeout and refresh."},
+             "idle time of a connection. Empty: none. The host may be a template. Checked, and "
+             "refused for now: the protocols https, tcp, tcp+sni, tcp-dynamic, https+tcp+sni, grpc "
+             "and grpcs, certificate sources (cs=name) and pxyproto=true. Keys that are theirs "
+             "alone: strictmatch, tlsmin, tlsmax, tlsciphers, pxytimeout, refresh."},
 
     // Metrics
     {.key = "metrics.target", .type = OPTION_LIST, .preset = "",

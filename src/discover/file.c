@@ -289,3 +289,22 @@ struct backend *file_backend_new(struct uv_loop_s *loop, const struct file_confi
     file->settle_timer.data = file;
     return &file->backend;
 }
+
+int file_config_check(const struct file_config *config, command_problem_fn on_problem, void *ctx,
+                      struct err *err)
+{
+    struct buf content;
+    int status = read_file(config->path.ptr, &content, err);
+    struct command_list *commands =
+        status == 0 ? command_list_parse(buf_str(&content), config->path, on_problem, ctx) : NULL;
+    if (status == 0 && !commands)
+        status = err_set(err, ERR_NOMEM, "%s: %s", config->path.ptr, err_text(ERR_NOMEM));
+    if (commands)
+        command_list_free(commands);
+    buf_fini(&content);
+    if (status == 0 && config->noroute_html_path.len) {
+        status = read_file(config->noroute_html_path.ptr, &content, err);
+        buf_fini(&content);
+    }
+    return status;
+}

@@ -32,7 +32,8 @@ DOORS = {
     # The second is base64 of KV values.
     r"openssl/": (r"net/tls[a-z_]*\.[ch]$", r"discover/decode_kv\.c$", r"auth/"),
     r"crypt\.h": (r"auth/htpasswd\.c$",),
-    r"curl/": (r"discover/",),
+    # The second is the configuration that -cfg names by URL.
+    r"curl/": (r"discover/", r"app/config_source\.c$"),
     r"cjson/": (r"discover/", r"admin/(api|manual)\.c$"),
     r"nghttp2/": (r"proxy/h2[a-z_]*\.[ch]$",),
     r"uv\.h": (r"net/", r"upstream/", r"discover/", r"proxy/", r"admin/", r"app/"),

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything an operator writes that has a grammar: properties files, key-value lists, durations,
-// numbers and addresses. They must neither crash nor ask for more than their bounds.
+// numbers, addresses and templates. They must neither crash nor ask for more than their bounds.
 #include <stdlib.h>
 
 #include "app/address.h"
+#include "app/address_template.h"
 #include "app/properties.h"
+#include "app/tls_names.h"
 #include "app/value.h"
 #include "base/ip.h"
 
@@ -31,6 +33,16 @@ static void parse_value(struct arena *arena, struct str text)
         BUG_ON(net.bits > 128);
     if (address_split(text, &host, &port, &err) == 0)
         BUG_ON(host.len > text.len);
+    uint16_t ciphers[4];
+    unsigned count;
+    if (tls_ciphers_parse(text, ciphers, ARRAY_LEN(ciphers), &count, &err) == 0)
+        BUG_ON(count == 0 || count > ARRAY_LEN(ciphers));
+    static struct interface_address ADDRESS = {
+        .name = STR_INIT("eth0"), .text = STR_INIT("10.0.0.1"), .flags = IFF_UP};
+    const struct interface_list list = {&ADDRESS, 1};
+    struct str expanded;
+    if (address_template_expand(arena, text, &list, &expanded, &err) == 0)
+        BUG_ON(text.len && !expanded.ptr);
     BUG_ON(value_to_int(text, &number) && text.len == 0);
     BUG_ON(value_to_bool(text, &is_set) && text.len > 5);
     BUG_ON(value_to_double(text, &real) && text.len == 0);

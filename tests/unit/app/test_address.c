@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 
 #include "app/address.h"
-#include "base/mem.h"
 
 static void parses_listeners(void **state)
 {
@@ -63,93 +62,11 @@ static void refuses_listeners(void **state)
     assert_int_equal(address_parse(str_make(name, sizeof name), &address, &err), ERR_INVALID);
 }
 
-static void expands_templates(void **state)
-{
-    (void)state;
-    struct arena arena;
-    arena_init(&arena);
-    struct str out;
-    struct err err = {0};
-    assert_int_equal(address_expand(&arena, STR(":80"), &out, &err), 0);
-    assert_str(out, ":80");
-    assert_int_equal(address_expand(&arena, STR("{{ GetInterfaceIP \"lo\" }}:80"), &out, &err), 0);
-    assert_str(out, "127.0.0.1:80");
-    assert_int_equal(address_expand(&arena, STR("{{GetInterfaceIP \"lo\"}}"), &out, &err), 0);
-    assert_str(out, "127.0.0.1");
-
-    // What the machine has decides; an address of the right kind or a clear error.
-    struct err private_err = {0};
-    int rc = address_expand(&arena, STR("{{ GetPrivateIP }}"), &out, &private_err);
-    assert_true(rc == 0 ? address_is_ip(out) : strstr(private_err.text, "no address") != NULL);
-    rc = address_expand(&arena, STR("{{ GetPublicIP }}"), &out, &private_err);
-    assert_true(rc == 0 ? address_is_ip(out) : strstr(private_err.text, "no address") != NULL);
-    arena_fini(&arena);
-}
-
-static void refuses_templates(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        const char *reason;
-    } CASES[] = {
-        {"{{ GetAllInterfaces }}", "unknown template"},
-        {"{{}}", "unknown template"},
-        {"{{ GetPrivateIP x }}", "unknown template"},
-        {"{{ GetInterfaceIP }}", "unknown template"},
-        {"{{ GetInterfaceIP lo }}", "unknown template"},
-        {"{{ GetInterfaceIP \"lo\" | sort }}", "unknown template"},
-        {"{{ GetInterfaceIP \"no-such-if0\" }}", "this machine has no address"},
-        {"{{ GetPrivateIP", "template without"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
-        struct arena arena;
-        arena_init(&arena);
-        struct str out;
-        struct err err = {0};
-        assert_int_equal(address_expand(&arena, str_of(CASES[i].text), &out, &err), ERR_INVALID);
-        assert_non_null(strstr(err.text, CASES[i].reason));
-        arena_fini(&arena);
-    }
-}
-
-static void knows_the_machine(void **state)
-{
-    (void)state;
-    struct arena arena;
-    arena_init(&arena);
-    struct str ip = address_local_ip(&arena);
-    assert_non_null(ip.ptr);
-    assert_true(ip.len == 0 || address_is_ip(ip));
-    assert_false(str_starts_with(ip, STR("127.")));
-    assert_false(str_starts_with(ip, STR("169.254.")));
-    arena_fini(&arena);
-}
-
-static void survives_shortage(void **state)
-{
-    (void)state;
-    for (int64_t allowed = 0;; allowed++) {
-        struct arena arena;
-        arena_init(&arena);
-        struct str out;
-        struct err err = {0};
-        mem_fail_after(allowed);
-        int rc = address_expand(&arena, STR("{{GetInterfaceIP \"lo\"}}"), &out, &err);
-        mem_fail_after(-1);
-        arena_fini(&arena);
-        if (rc == 0)
-            break;
-        assert_int_equal(rc, ERR_NOMEM);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses_listeners),  cmocka_unit_test(refuses_listeners),
-        cmocka_unit_test(expands_templates), cmocka_unit_test(refuses_templates),
-        cmocka_unit_test(knows_the_machine), cmocka_unit_test(survives_shortage),
+        cmocka_unit_test(parses_listeners),
+        cmocka_unit_test(refuses_listeners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

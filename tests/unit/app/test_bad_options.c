@@ -30,8 +30,8 @@ static const struct {
     {FLAG, "-cfg", "invalid or missing path to config file"},
     {FLAG, "-cfg=/no/such/file", "config file \"/no/such/file\": No such file"},
     {FLAG, "-cfg=/", "config file \"/\": Is a directory"},
-    {FLAG, "-cfg=http://h/fabio.properties", "a URL is not supported yet"},
-    {FLAG, "-cfg=HTTPS://h/x", "a URL is not supported yet"},
+    {FLAG, "-cfg=http://u:hush@127.0.0.1:1/f?hush", "config file \"http://127.0.0.1:1/f\": "},
+    {FLAG, "-cfg=''", "invalid or missing path to config file"},
 
     // Values that have the right form and no meaning.
     {FLAG, "-proxy.strategy=x",
@@ -55,7 +55,7 @@ static const struct {
     {FLAG, "-registry.consul.checksRequired=two", "must be one, all or none"},
     {FLAG, "-registry.consul.unhealthyroute=404", "must be 503, drop or failopen"},
     {FLAG, "-registry.consul.register.addr=nowhere", "need host:port"},
-    {FLAG, "-registry.consul.register.addr={{ Get }}:1", "unknown template"},
+    {FLAG, "-registry.consul.register.addr={{ Get }}:1", "unknown function \"Get\""},
     {FLAG, "-registry.consul.register.checkDeregisterCriticalServiceAfter=90",
      "must be a duration"},
     {FLAG, "-metrics.target=influx", "must be prometheus or empty"},
