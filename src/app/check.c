@@ -66,6 +66,7 @@ static int check_backend(const struct options *options, bool asks_consul, struct
     if (asks_consul && options->backend != BACKEND_CONSUL)
         return err_set(err, ERR_INVALID, "check -consul: registry.backend is not consul");
     switch (options->backend) {
+    case BACKEND_CUSTOM: return 0;
     case BACKEND_STATIC: return check_static(options, err);
     case BACKEND_FILE: return check_file(options, err);
     case BACKEND_CONSUL:

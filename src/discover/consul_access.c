@@ -301,7 +301,7 @@ int consul_access_report(const struct consul_config *config, enum need kv_write,
         rc = err_set(err, ERR_NOMEM, "cannot create an event loop");
         goto free_settings;
     }
-    asker->client = http_client_new(&asker->loop, &asker->settings, 1);
+    asker->client = http_client_new(&asker->loop, &asker->settings.http, 1);
     if (asker->client) {
         list_permissions(asker, kv_write);
         rc = interview(asker, report, err);
