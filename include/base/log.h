@@ -20,6 +20,12 @@ MUST_CHECK bool log_level_parse(struct str name, enum log_level *level);
 
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+// A message of many lines: "<time> [LEVEL] heading" and then the lines of text as they are, the way
+// fabio logs its configuration and its routes. Bytes are escaped as above, line feeds end lines; a
+// line of text could look like a message. Not one write, but each write ends with a line unless
+// that is longer than a few KB.
+void log_block(enum log_level level, const char *heading, struct str text);
+
 #define log_trace(...) log_write(LOG_TRACE, __VA_ARGS__)
 #define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_write(LOG_INFO, __VA_ARGS__)

@@ -14,6 +14,8 @@
 struct uv_loop_s;
 struct proxy;
 
+// Whether all listeners could be bound now; 0, or a code and err that names the address.
+MUST_CHECK int proxy_check_listeners(const struct proxy_config *config, struct err *err);
 // Binds all listeners and starts the workers. config and targets are borrowed and must outlive the
 // proxy; the table cell must hold a table. NULL and err when an address cannot be bound or memory
 // is short.

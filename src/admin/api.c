@@ -10,6 +10,7 @@
 #include "admin/ready.h"
 #include "admin/rows.h"
 #include "base/clock.h"
+#include "base/json_indent.h"
 
 #define TYPE_JSON STR("application/json; charset=utf-8")
 #define TYPE_TEXT STR("text/plain; charset=utf-8")

@@ -17,6 +17,3 @@ void json_field_bool(struct buf *out, const char *name, bool value);
 void json_f64(struct buf *out, double value);
 // Microseconds since the epoch as a quoted RFC 3339 time in UTC, milliseconds shown.
 void json_time(struct buf *out, uint64_t wall_us);
-
-// Appends valid compact JSON with line feeds and 4 spaces per level, as fabio's ?pretty does.
-void json_indent(struct buf *out, struct str compact);

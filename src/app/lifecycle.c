@@ -27,6 +27,7 @@
 #include "discover/problems.h"
 #include "discover/static.h"
 #include "proxy/proxy.h"
+#include "root_warning.h"
 #include "upstream/registry.h"
 
 enum {
@@ -64,6 +65,7 @@ struct process {
     int exit_status;
     bool is_hurried; // no grace, no drain
     uint64_t started_at_ms;
+    uint64_t warned_at_ms; // last warning about running as root
     uint64_t synced_at_ms; // 0: the feed has no table yet
     unsigned open_parts;   // parts of PHASE_ENDING that are not closed yet
 };
@@ -234,6 +236,12 @@ static void on_signal(uv_signal_t *handle, int number)
 
 // --- the way in ---
 
+static void warn_of_root(struct process *process)
+{
+    root_warning_log(process->options->is_insecure);
+    process->warned_at_ms = clock_now_ms();
+}
+
 static void log_listeners(const struct process *process)
 {
     const struct proxy_config *config = &process->options->proxy;
@@ -257,6 +265,7 @@ static void open_proxy(struct process *process)
     uv_timer_set_repeat(&process->tick, SERVING_TICK_MS);
     proxy_set_noroute_html(process->proxy, feed_noroute_html(process->feed));
     log_listeners(process);
+    warn_of_root(process); // once more, where it can be seen
 }
 
 static void try_open(struct process *process)
@@ -276,6 +285,8 @@ static void on_tick(uv_timer_t *timer)
     struct process *process = timer->data;
     targets_collect(process->targets);
     targets_refresh_names(process->targets);
+    if (clock_now_ms() - process->warned_at_ms >= ROOT_WARNING_INTERVAL_MS)
+        warn_of_root(process);
     if (process->phase != PHASE_WAITING)
         return;
     uint32_t timeout_ms = process->options->registry_timeout_ms;
@@ -361,7 +372,11 @@ static int start(struct process *process, struct err *err)
     struct str host =
         str_upto(options->admin.addr, (size_t)str_rfind_char(options->admin.addr, ':'));
     log_info("Admin server listening on %.*s:%u", STR_FMT(host), admin_port(process->admin));
+    // An address that is taken ends the process before the registry hears of it.
+    if (proxy_check_listeners(&options->proxy, err) != 0)
+        return err->code;
     uv_timer_start(&process->tick, on_tick, WAITING_TICK_MS, WAITING_TICK_MS);
+    log_info("Waiting for first routing table");
     return process->backend->ops->start(process->backend->self, err);
 }
 
@@ -385,8 +400,7 @@ static void raise_descriptor_limit(struct options *options)
 int lifecycle_run(struct options *options)
 {
     struct process process = {.options = options, .started_at_ms = clock_now_ms()};
-    if (geteuid() == 0 && !options->is_insecure)
-        log_warn("running as root: give the process a user of its own, or say insecure=true");
+    warn_of_root(&process);
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit(options);
     if (options->proxy.worker_count == 0)

@@ -4,10 +4,11 @@
 
 #include "app/check.h"
 #include "app/lifecycle.h"
+#include "base/json_indent.h"
 
 extern char **environ;
 
-enum { HELP_MAX = 256 * 1024 };
+enum { HELP_MAX = 256 * 1024, CONFIG_MAX = 1024 * 1024 };
 
 static void print_help(void)
 {
@@ -18,9 +19,27 @@ static void print_help(void)
     buf_fini(&help);
 }
 
+// As fabio: what the process runs with stands at the head of its log. Secrets are masked.
+static void log_config(const struct options *options)
+{
+    struct buf json, text;
+    if (!log_is_on(LOG_INFO))
+        return;
+    buf_init(&json, CONFIG_MAX);
+    buf_init(&text, CONFIG_MAX);
+    options_print_json(options, &json);
+    if (buf_status(&json) == 0)
+        json_indent(&text, buf_str(&json));
+    if (buf_status(&text) == 0)
+        log_block(LOG_INFO, "Runtime config", buf_str(&text));
+    buf_fini(&json);
+    buf_fini(&text);
+}
+
 static int run(struct options *options)
 {
     log_set_level(options->log_level);
+    log_config(options);
     for (size_t i = 0; i < options_warning_count(options); i++)
         log_warn("%.*s", STR_FMT(options_warning_at(options, i)));
     log_info("Version %s starting", TAGWAY_VERSION);

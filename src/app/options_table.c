@@ -561,7 +561,7 @@ const struct option_row OPTION_ROWS[] = {
      .help = "Without effect."},
     {.key = "insecure", .type = OPTION_BOOL, .preset = "false",
      .json = "Insecure", FIELD(is_insecure),
-     .help = "Whether running as root is intended; then it is not warned of."},
+     .help = "Whether running as root is intended; only changes the words of the hourly warning."},
     {.key = "glob.matching.disabled", .type = OPTION_BOOL, .preset = "false",
      .json = "GlobMatchingDisabled", FIELD(feed.routes.are_globs_disabled),
      .help = "Whether hosts are compared without patterns."},

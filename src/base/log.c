@@ -4,10 +4,11 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LOG_LINE_MAX = 4096 };
+enum { LOG_LINE_MAX = 4096, BLOCK_MAX = 16 * 1024 };
 
 static const char *const LEVEL_NAMES[] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"};
 
@@ -47,6 +48,27 @@ static size_t escape(char *out, size_t room, const char *text, size_t len)
     return used;
 }
 
+static size_t write_prefix(char *out, size_t room, enum log_level level)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    localtime_r(&now, &local);
+    size_t used = strftime(out, room, "%Y/%m/%d %H:%M:%S ", &local);
+    return used + (size_t)snprintf(out + used, room - used, "[%s] ", LEVEL_NAMES[level]);
+}
+
+// A log that cannot be written is no reason to stop serving.
+static void put_out(const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t done = write(STDERR_FILENO, bytes, len);
+        if (done <= 0)
+            return;
+        bytes += done;
+        len -= (size_t)done;
+    }
+}
+
 void log_write(enum log_level level, const char *fmt, ...)
 {
     if (!log_is_on(level))
@@ -63,15 +85,37 @@ void log_write(enum log_level level, const char *fmt, ...)
     size_t text_len = MIN((size_t)len, sizeof text - 1);
 
     char line[LOG_LINE_MAX + 64];
-    time_t now = time(NULL);
-    struct tm local;
-    localtime_r(&now, &local);
-    size_t used = strftime(line, sizeof line, "%Y/%m/%d %H:%M:%S ", &local);
-    used += (size_t)snprintf(line + used, sizeof line - used, "[%s] ", LEVEL_NAMES[level]);
+    size_t used = write_prefix(line, sizeof line, level);
     used += escape(line + used, sizeof line - used - 1, text, text_len);
     line[used++] = '\n';
-    // A log that cannot be written is no reason to stop serving.
-    ssize_t ignored = write(STDERR_FILENO, line, used);
-    (void)ignored;
+    put_out(line, used);
+    errno = saved_errno;
+}
+
+void log_block(enum log_level level, const char *heading, struct str text)
+{
+    if (!log_is_on(level))
+        return;
+    int saved_errno = errno;
+    char out[BLOCK_MAX];
+    size_t used = write_prefix(out, sizeof out, level);
+    used += escape(out + used, sizeof out - used - 1, heading, strlen(heading));
+    out[used++] = '\n';
+    if (str_ends_with(text, STR("\n")))
+        text.len--;
+    struct str line;
+    while (text.len > 0 && str_split_next(&text, '\n', &line)) {
+        for (size_t at = 0; at == 0 || at < line.len; at += LOG_LINE_MAX / 4) {
+            struct str piece = str_upto(str_from(line, at), LOG_LINE_MAX / 4);
+            // Each byte may become four; a line that fits is not parted.
+            if (used + MIN(line.len - at, (size_t)LOG_LINE_MAX / 4) * 4 + 8 > sizeof out) {
+                put_out(out, used);
+                used = 0;
+            }
+            used += escape(out + used, sizeof out - used - 1, piece.ptr, piece.len);
+        }
+        out[used++] = '\n';
+    }
+    put_out(out, used);
     errno = saved_errno;
 }

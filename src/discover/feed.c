@@ -9,6 +9,7 @@
 // finds none is tried again after a second. The published table stays in both cases.
 #include "discover/feed.h"
 
+#include <stdlib.h>
 #include <uv.h>
 
 #include "base/clock.h"
@@ -157,6 +158,40 @@ static void on_build_problem(void *ctx, const struct route_def *def, struct str 
                                  });
 }
 
+static int by_order(const void *a, const void *b)
+{
+    const struct route_def *const *left = a, *const *right = b;
+    return route_def_order(*left, *right);
+}
+
+// fabio's text behind a table: what the services say, in its order, and the manual commands.
+static void print_sources(const struct feed *feed, struct buf *out)
+{
+    size_t count = 0, at = 0;
+    struct map_entry entry;
+    while (map_next(&feed->services, &at, &entry))
+        count += ((const struct feed_service *)entry.value)->count;
+    const struct route_def **defs = mem_zalloc_array(count, sizeof *defs);
+    if (!defs)
+        return;
+    count = at = 0;
+    while (map_next(&feed->services, &at, &entry)) {
+        const struct feed_service *service = entry.value;
+        for (size_t i = 0; i < service->count; i++) {
+            if (service->defs[i]->health == ROUTE_UP)
+                defs[count++] = service->defs[i];
+        }
+    }
+    if (count > 0)
+        qsort(defs, count, sizeof *defs, by_order);
+    for (size_t i = 0; i < count; i++) {
+        route_def_print(defs[i], defs[i]->weight, out);
+        buf_append_char(out, '\n');
+    }
+    mem_free(defs);
+    buf_append_str(out, str_of(feed->manual));
+}
+
 static void log_change(struct feed *feed)
 {
     if (feed->config.log_format == ROUTES_LOG_DELTA) {
@@ -168,7 +203,7 @@ static void log_change(struct feed *feed)
     struct buf text;
     buf_init(&text, LOG_TEXT_MAX);
     if (feed->config.log_format == ROUTES_LOG_ALL)
-        table_print(feed->table, &text);
+        print_sources(feed, &text);
     else
         table_print_detail(feed->table, &text);
     if (buf_status(&text) == 0)
@@ -192,8 +227,11 @@ static void feed_publish(struct feed *feed)
     feed->totals.build_us_max = MAX(feed->totals.build_us_max, feed->totals.build_us_last);
     feed->totals.tables_built++;
     feed->first_change_ms = 0;
-    if (!table)
+    if (!table) {
+        // The text may have changed all the same: a comment, a command without effect.
+        route_log_flush(&feed->log);
         return;
+    }
 
     targets_publish(feed->targets, table);
     if (atomic_load(&targets_cell(feed->targets)->current) != table) {

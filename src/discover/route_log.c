@@ -7,8 +7,9 @@
 #include "base/mem.h"
 
 enum {
-    LINES_MAX = 1000, // of one change: the log is written on the control thread
-    BYTES_MAX = 1024 * 1024,
+    LINES_MAX = 10 * 1000, // of one change: the log is written on the control thread
+    BYTES_MAX = 4 * 1024 * 1024,
+    LAST_LINE_MAX = 64,
 };
 
 void route_log_init(struct route_log *log)
@@ -24,7 +25,8 @@ void route_log_fini(struct route_log *log)
 
 static void note(struct route_log *log, char sign, struct str line)
 {
-    if (log->line_count == LINES_MAX || log->lines.len + line.len + 3 > log->lines.max) {
+    if (log->line_count == LINES_MAX ||
+        log->lines.len + line.len + 3 + LAST_LINE_MAX > log->lines.max) {
         log->dropped++;
         return;
     }
@@ -45,6 +47,12 @@ struct side {
 static int by_text(const void *a, const void *b)
 {
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct str *left = a, *right = b;
+    return left->ptr < right->ptr ? -1 : left->ptr > right->ptr;
 }
 
 static int side_split(struct side *side)
@@ -73,22 +81,38 @@ static void side_fini(struct side *side)
     mem_free(side->lines);
 }
 
-static void note_difference(struct route_log *log, struct side *before, struct side *after)
+// Leaves only those lines that the other side has not.
+static void strike_common(struct side *before, struct side *after)
 {
-    if (side_split(before) < 0 || side_split(after) < 0)
-        return;
-    size_t i = 0, k = 0;
+    size_t i = 0, k = 0, removed = 0, added = 0;
     while (i < before->count || k < after->count) {
         int order = i == before->count  ? 1
                     : k == after->count ? -1
                                         : str_cmp(before->lines[i], after->lines[k]);
         if (order < 0)
-            note(log, '-', before->lines[i++]);
+            before->lines[removed++] = before->lines[i++];
         else if (order > 0)
-            note(log, '+', after->lines[k++]);
+            after->lines[added++] = after->lines[k++];
         else
             i++, k++;
     }
+    before->count = removed;
+    after->count = added;
+}
+
+// Removed lines, then added ones, each in the order of their text, so that the headings of KV keys
+// stay with what they head.
+static void note_difference(struct route_log *log, struct side *before, struct side *after)
+{
+    if (side_split(before) < 0 || side_split(after) < 0)
+        return;
+    strike_common(before, after);
+    qsort(before->lines, before->count, sizeof *before->lines, by_place);
+    qsort(after->lines, after->count, sizeof *after->lines, by_place);
+    for (size_t i = 0; i < before->count; i++)
+        note(log, '-', before->lines[i]);
+    for (size_t i = 0; i < after->count; i++)
+        note(log, '+', after->lines[i]);
 }
 
 static void side_print(struct side *side, struct route_def *const *defs, size_t count)
@@ -125,23 +149,12 @@ void route_log_texts(struct route_log *log, struct str before, struct str after)
     side_fini(&new);
 }
 
-static void write_lines(struct str text)
-{
-    struct str line;
-    while (str_split_next(&text, '\n', &line)) {
-        if (line.len > 0)
-            log_info("%.*s", STR_FMT(line));
-    }
-}
-
 void route_log_flush(struct route_log *log)
 {
-    if (log->line_count > 0) {
-        log_info("Config updates");
-        write_lines(buf_str(&log->lines));
-    }
     if (log->dropped > 0)
-        log_info("... and %zu more changes", log->dropped);
+        buf_printf(&log->lines, "... and %zu more changes\n", log->dropped);
+    if (log->line_count > 0)
+        log_block(LOG_INFO, "Config updates", buf_str(&log->lines));
     buf_fini(&log->lines);
     log->line_count = 0;
     log->dropped = 0;
@@ -149,6 +162,5 @@ void route_log_flush(struct route_log *log)
 
 void route_log_whole(struct str text)
 {
-    log_info("Updated config to");
-    write_lines(text);
+    log_block(LOG_INFO, "Updated config to", text);
 }

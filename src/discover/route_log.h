@@ -24,10 +24,10 @@ void route_log_fini(struct route_log *log);
 // When memory is short the difference is not logged.
 void route_log_defs(struct route_log *log, struct route_def *const *before, size_t before_count,
                     struct route_def *const *after, size_t after_count);
-// The same for two texts, line by line.
+// The same for two texts, line by line, comments too.
 void route_log_texts(struct route_log *log, struct str before, struct str after);
 
-// Writes what was noted under the heading "Config updates" and forgets it; silent if nothing was.
+// Writes what was noted as one message "Config updates" and forgets it; silent if nothing was.
 void route_log_flush(struct route_log *log);
-// Writes a whole text under "Updated config to".
+// Writes a whole text as one message "Updated config to".
 void route_log_whole(struct str text);

@@ -107,14 +107,38 @@ static void on_empty_async(uv_async_t *async)
         finish_drain(proxy);
 }
 
+static int bind_listener(const struct listener_config *listener,
+                         const struct sockaddr_storage *addr, bool is_first, struct err *err)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%.*s", STR_FMT(listener->addr));
+    return listener_bind(addr, is_first, name, err);
+}
+
+int proxy_check_listeners(const struct proxy_config *config, struct err *err)
+{
+    // All are held until the last one, so that two of one address are found too.
+    int sockets[LISTENERS_MAX];
+    unsigned count = 0;
+    for (; count < config->listener_count; count++) {
+        const struct listener_config *listener = &config->listeners[count];
+        sockets[count] = bind_listener(listener, &listener->sockaddr, true, err);
+        if (sockets[count] < 0)
+            break;
+    }
+    int rc = count < config->listener_count ? err->code : 0;
+    while (count > 0)
+        close(sockets[--count]);
+    return rc;
+}
+
 static int bind_sockets(struct proxy *proxy, int (*sockets)[LISTENERS_MAX], struct err *err)
 {
     for (unsigned l = 0; l < proxy->config->listener_count; l++) {
-        struct sockaddr_storage addr = proxy->config->listeners[l].sockaddr;
-        char name[128];
-        snprintf(name, sizeof name, "%.*s", STR_FMT(proxy->config->listeners[l].addr));
+        const struct listener_config *listener = &proxy->config->listeners[l];
+        struct sockaddr_storage addr = listener->sockaddr;
         for (unsigned w = 0; w < proxy->worker_count; w++) {
-            sockets[w][l] = listener_bind(&addr, w == 0, name, err);
+            sockets[w][l] = bind_listener(listener, &addr, w == 0, err);
             if (sockets[w][l] < 0)
                 return err->code;
             if (w > 0)

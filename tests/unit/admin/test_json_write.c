@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "admin/json_write.h"
+#include "base/json_indent.h"
 #include "base/rng.h"
 
 static void assert_text(struct buf *out, const char *expected)

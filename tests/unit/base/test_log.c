@@ -100,6 +100,36 @@ static void level_names_are_read_in_any_case(void **state)
     assert_int_equal(level, LOG_FATAL);
 }
 
+static void a_block_keeps_its_lines(void **state)
+{
+    (void)state;
+    log_block(LOG_INFO, "Heading", STR("+ one\n\n- t\x1bwo\n"));
+    assert_string_equal(logged() + 20, "[INFO] Heading\n+ one\n\n- t\\x1bwo\n");
+}
+
+static void a_large_block_is_complete(void **state)
+{
+    (void)state;
+    static char text[17000];
+    size_t len = 0;
+    for (unsigned i = 0; i < 1000; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "line %u\n", i);
+    memset(text + len, 'x', 5000);
+    log_block(LOG_WARN, "H", str_make(text, len + 5000));
+    const char *rest = logged() + strlen("2026/01/01 00:00:00 [WARN] H\n");
+    assert_memory_equal(rest, text, len + 5000);
+    assert_string_equal(rest + len + 5000, "\n");
+}
+
+static void an_empty_block_is_its_heading(void **state)
+{
+    (void)state;
+    log_block(LOG_INFO, "Heading", STR(""));
+    assert_string_equal(logged() + 20, "[INFO] Heading\n");
+    log_block(LOG_DEBUG, "Quiet", STR("x"));
+    assert_null(strstr(logged(), "Quiet"));
+}
+
 #define LOG_TEST(test) cmocka_unit_test_setup_teardown(test, catch_stderr, release_stderr)
 
 int main(void)
@@ -109,6 +139,9 @@ int main(void)
         LOG_TEST(a_message_cannot_forge_a_line),
         LOG_TEST(long_messages_are_cut),
         LOG_TEST(levels_filter),
+        LOG_TEST(a_block_keeps_its_lines),
+        LOG_TEST(a_large_block_is_complete),
+        LOG_TEST(an_empty_block_is_its_heading),
         cmocka_unit_test(level_names_are_read_in_any_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
