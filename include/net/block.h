@@ -48,3 +48,10 @@ static inline char *block_start(struct block *block)
 // ERR_TOO_LARGE above `max` bytes in all; the block is unchanged on failure.
 MUST_CHECK int block_append(struct block_pool *pool, struct block **block, const void *bytes,
                             size_t len, size_t max);
+
+// A chain of blocks, for more than one block holds. Appends to it; 0, or ERR_NOMEM: then part of
+// the bytes may be in the chain.
+MUST_CHECK int block_chain_append(struct block_pool *pool, struct block **chain, const void *bytes,
+                                  size_t len);
+// Gives all its blocks back; the chain is empty then.
+void block_chain_put(struct block_pool *pool, struct block **chain);

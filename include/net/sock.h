@@ -2,7 +2,8 @@
 // A connected (or connecting) byte stream on a loop. Reading is by events into the loop's shared
 // scratch; writing is tried at once, and what the peer does not take is kept in blocks and sent
 // later, with on_drained as the wake-up. The owner embeds a struct sock and implements sock_events.
-// This is the seam for TLS: above it nobody knows how bytes reach the wire.
+// With TLS (net/tls.h) a layer stands between sock and wire; above it nobody knows how bytes
+// travel.
 //
 // Happy path: sock_init, then sock_accept or sock_connect (-> on_connected), sock_read_start,
 // on_data ..., sock_write ..., sock_close -> on_closed. Memory belongs to the owner again only in
@@ -25,13 +26,16 @@ struct sock_events {
     void (*on_connected)(struct sock *sock, int status); // 0 or a libuv error code
     // bytes lie in the loop's read scratch and may be changed in place; valid during the call.
     void (*on_data)(struct sock *sock, char *bytes, size_t len);
-    void (*on_end)(struct sock *sock);                // the peer sent FIN
+    // The peer sent FIN (with TLS: said goodbye; a bare FIN is a failure). With TLS it may follow
+    // on_data at once, even if reading was stopped there.
+    void (*on_end)(struct sock *sock);
     void (*on_failed)(struct sock *sock, int status); // reset or another error; close it
     void (*on_drained)(struct sock *sock);            // everything pending has been sent
     void (*on_closed)(struct sock *sock);
 };
 
 struct sock_flush; // output the kernel has not taken yet
+struct sock_layer; // what stands between the sock and the wire
 
 struct sock {
     union {
@@ -42,11 +46,14 @@ struct sock {
     struct net_loop *loop;
     const struct sock_events *events;
     struct sock_flush *flush; // NULL: nothing pending
+    struct sock_layer *layer; // NULL: plain; owned
     bool is_reading;
     bool is_closing;
     bool is_ending;    // sock_end was called
     bool has_sent_end; // FIN is out
     bool is_broken;    // writing has failed
+    bool holds_output; // the layer cannot send yet what was written
+    bool holds_input;  // the layer has something of the peer's that the owner has not heard yet
 };
 
 // 0 or a negative err_code; nothing to undo then. Once it has succeeded the sock must be closed.
@@ -68,7 +75,7 @@ void sock_read_stop(struct sock *sock);
 MUST_CHECK int sock_write(struct sock *sock, const struct iovec *parts, int count);
 static inline bool sock_has_pending(const struct sock *sock)
 {
-    return sock->flush != NULL;
+    return sock->flush != NULL || sock->holds_output;
 }
 size_t sock_pending_bytes(const struct sock *sock);
 

@@ -100,5 +100,10 @@ struct proxy_config {
     uint32_t retry_attempts;              // further tries after the first: 2
     uint64_t request_body_max;            // bytes; above: 413. 0: none
 
+    // TLS to https targets.
+    uint32_t upstream_handshake_timeout_ms; // 10 s
+    struct str upstream_ca_file;            // trusted beside the system's; empty: none
+    struct str upstream_ca_path;
+
     const struct access_format *access_log; // proxy/access_log.h; NULL: off
 };

@@ -22,6 +22,7 @@
     X(responses_5xx, "Final responses with status 5xx, the proxy's own 502 and 504 included.") \
     X(connects, "Connections opened to the target.")                                           \
     X(connect_failures, "Connections to the target that failed.")                              \
+    X(tls_failures, "Of these, those whose TLS handshake failed.")                             \
     X(failures, "Requests that failed at the target: no, broken or late response.")            \
     X(retries, "Requests taken from the target to another try.")                               \
     X(ejections, "Times the target was taken out for consecutive failures.")                   \

@@ -6,7 +6,7 @@
 //
 // A connection is connecting, then borrowed by one exchange, then idle in its pool (newest first),
 // and so on. Idle connections stay read-armed: a byte or FIN from the peer closes them, so a dead
-// one is found before it is used.
+// one is found before it is used. One to an https endpoint is connected when TLS stands.
 #pragma once
 
 #include <stdbool.h>
@@ -14,12 +14,14 @@
 
 #include "base/list.h"
 #include "net/sock.h"
+#include "net/tls.h"
 #include "upstream/target.h"
 
 enum {
     EJECT_AFTER_FAILURES = 3, // consecutive connect, timeout or gateway failures
     EJECT_FIRST_MS = 5000,    // doubled each time, with jitter
     EJECT_MAX_MS = 60000,
+    TLS_LOG_MS = 10000, // how often an endpoint's failing handshakes are logged
 };
 
 struct upstream_config {
@@ -27,6 +29,8 @@ struct upstream_config {
     uint32_t idle_timeout_ms; // idle connections are closed after this
     uint32_t keepalive_ms;    // TCP keep-alive period; 0: 15 s
     uint32_t max_idle;        // per pool
+    uint32_t tls_handshake_timeout_ms;
+    const struct tls_context *tls; // for https endpoints
 };
 
 // One worker's side: passed to every call.
@@ -49,13 +53,16 @@ struct endpoint_pool {
     uint32_t ejections;        // consecutive, exponent of the hold-down
     uint64_t ejected_until_ms; // 0: in use
     bool is_probing;           // a request was let through after the hold-down
+    uint64_t tls_logged_ms;    // when a failed handshake was last logged
+    // Newest, to begin the next connection with; NULL: none. Owned.
+    struct tls_session *tls_session;
 };
 
 struct upstream_conn;
 
 struct upstream_conn_events {
-    void (*on_connected)(struct upstream_conn *conn,
-                         int status); // 0, or a libuv error: already closing
+    // 0, or a libuv error: already closing (tls_failure tells whether it was TLS).
+    void (*on_connected)(struct upstream_conn *conn, int status);
     void (*on_data)(struct upstream_conn *conn, char *bytes, size_t len);
     void (*on_end)(struct upstream_conn *conn);
     void (*on_failed)(struct upstream_conn *conn, int status);
@@ -111,5 +118,7 @@ static inline bool endpoint_pool_is_usable(const struct endpoint_pool *pool, uin
 // Called with each request sent: if it is a probe, the others are held for another while.
 void endpoint_pool_begin_request(struct endpoint_pool *pool, uint64_t now_ms);
 
+// Control thread, once no connection belongs to it; NULL is ignored.
+void endpoint_pool_free(struct endpoint_pool *pool);
 // Control thread: no worker has a connection to the endpoint.
 bool endpoint_is_unused(const struct endpoint *endpoint, unsigned worker_count);

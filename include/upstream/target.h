@@ -66,6 +66,11 @@ struct target {
     _Atomic(struct target_counters *) counters[];
 };
 
+static inline struct str endpoint_tls_name(const struct endpoint *endpoint)
+{
+    return endpoint->tls_name.len ? endpoint->tls_name : endpoint->host;
+}
+
 // The worker's own counter block for a target; NULL when memory is short (then the request is
 // shed).
 struct target_counters *target_counters_of(struct target *target, unsigned worker);

@@ -302,6 +302,8 @@ static void write_targets(struct buf *out, struct targets *targets)
          read_connects, 1},
         {"tagway_target_connect_failures_total", "counter",
          "Connections to the target that failed.", read_connect_failures, 1},
+        {"tagway_target_tls_failures_total", "counter",
+         "Of these, those whose TLS handshake failed.", read_tls_failures, 1},
         {"tagway_target_failures_total", "counter",
          "Requests that failed at the target: no, broken or late response.", read_failures, 1},
         {"tagway_target_retries_total", "counter", "Requests taken from the target to another try.",

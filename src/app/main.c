@@ -5,6 +5,7 @@
 #include "app/check.h"
 #include "app/lifecycle.h"
 #include "base/json_indent.h"
+#include "net/tls.h"
 
 extern char **environ;
 
@@ -72,6 +73,7 @@ int main(int argc, char **argv)
     struct err err = {0};
     bool is_usage_error = false;
     int status = 0;
+    tls_use_own_memory();
     int rc = options_read(&options, argc, argv, environ, &err, &is_usage_error);
     options.admin.version = STR(TAGWAY_VERSION);
     if (rc && is_usage_error) {

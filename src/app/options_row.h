@@ -106,3 +106,5 @@ option_apply_fn option_apply_gomaxprocs, option_apply_bgp_peers, option_apply_tr
     option_apply_access_target, option_apply_log_level, option_apply_routes_log,
     option_apply_metrics_target, option_apply_ui_path, option_apply_header_name,
     option_apply_header_value, option_apply_duration_text;
+// options_tls.c, for the table.
+option_apply_fn option_apply_ca_file, option_apply_ca_path;

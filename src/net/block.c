@@ -93,3 +93,37 @@ int block_append(struct block_pool *pool, struct block **block, const void *byte
     (*block)->to += (uint32_t)len;
     return 0;
 }
+
+int block_chain_append(struct block_pool *pool, struct block **chain, const void *bytes, size_t len)
+{
+    const char *from = bytes;
+    struct block **last = chain;
+    while (*last && (*last)->next)
+        last = &(*last)->next;
+    while (len > 0) {
+        struct block *block = *last;
+        if (!block || block->cap == block->to) {
+            block = block_get(pool, MIN(len, (size_t)BLOCK_MAX));
+            if (!block)
+                return ERR_NOMEM;
+            if (*last)
+                last = &(*last)->next;
+            *last = block;
+        }
+        size_t piece = MIN(len, (size_t)(block->cap - block->to));
+        memcpy(block->bytes + block->to, from, piece);
+        block->to += (uint32_t)piece;
+        from += piece;
+        len -= piece;
+    }
+    return 0;
+}
+
+void block_chain_put(struct block_pool *pool, struct block **chain)
+{
+    while (*chain) {
+        struct block *next = (*chain)->next;
+        block_put(pool, *chain);
+        *chain = next;
+    }
+}

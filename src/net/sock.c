@@ -4,6 +4,9 @@
 // only under back-pressure; uv_try_write first, uv_write only with the rest; the read buffer is the
 // loop's scratch.
 //
+// A plain sock hands bytes through; one with a layer (sock_layer.h) hands them to the layer, which
+// tells the owner's events itself and sends by sock_send.
+//
 // Pending output: at most one uv_write is under way, with everything in `sending`; what is written
 // meanwhile collects in `waiting` and goes out with the next one. When both are empty the flush is
 // freed and the owner told. Failure modes: memory is short -> UV_ENOMEM, the owner closes; the
@@ -16,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "sock_layer.h"
 
 enum { PARTS_MAX = 4, SENDING_MAX = 8 };
 
@@ -52,7 +56,10 @@ static void on_connect(uv_connect_t *request, int status)
         return;
     if (status == 0)
         uv_tcp_nodelay(&sock->uv.tcp, 1);
-    sock->events->on_connected(sock, status);
+    if (status == 0 && sock->layer)
+        sock->layer->ops->on_connected(sock);
+    else
+        sock->events->on_connected(sock, status);
 }
 
 int sock_connect(struct sock *sock, const struct sockaddr *address)
@@ -69,8 +76,10 @@ int sock_connect(struct sock *sock, const struct sockaddr *address)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
-    buf->base = sock_of(handle)->loop->read_scratch;
-    buf->len = LOOP_READ_SCRATCH;
+    const struct sock *sock = sock_of(handle);
+    size_t headroom = UNLIKELY(sock->layer != NULL) ? SOCK_LAYER_HEADROOM : 0;
+    buf->base = sock->loop->read_scratch + headroom;
+    buf->len = LOOP_READ_SCRATCH - headroom;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
@@ -79,11 +88,16 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     if (sock->is_closing || nread == 0)
         return;
     if (nread > 0) {
-        sock->events->on_data(sock, buf->base, (size_t)nread);
+        if (UNLIKELY(sock->layer != NULL))
+            sock->layer->ops->on_bytes(sock, buf->base, (size_t)nread);
+        else
+            sock->events->on_data(sock, buf->base, (size_t)nread);
         return;
     }
     sock->is_reading = false;
-    if (nread == UV_EOF)
+    if (sock->layer)
+        sock->layer->ops->on_end(sock, nread == UV_EOF ? 0 : (int)nread);
+    else if (nread == UV_EOF)
         sock->events->on_end(sock);
     else
         sock->events->on_failed(sock, (int)nread);
@@ -106,22 +120,13 @@ void sock_read_stop(struct sock *sock)
     sock->is_reading = false;
 }
 
-static void put_chain(struct net_loop *loop, struct block *chain)
-{
-    while (chain) {
-        struct block *next = chain->next;
-        block_put(&loop->blocks, chain);
-        chain = next;
-    }
-}
-
 static void free_flush(struct sock *sock)
 {
     struct sock_flush *flush = sock->flush;
     if (!flush)
         return;
-    put_chain(sock->loop, flush->sending);
-    put_chain(sock->loop, flush->waiting);
+    block_chain_put(&sock->loop->blocks, &flush->sending);
+    block_chain_put(&sock->loop->blocks, &flush->waiting);
     mem_free(flush);
     sock->flush = NULL;
 }
@@ -145,8 +150,7 @@ static void on_written(uv_write_t *write, int status)
     struct sock_flush *flush = sock->flush;
     for (const struct block *block = flush->sending; block; block = block->next)
         flush->bytes -= block_len(block);
-    put_chain(sock->loop, flush->sending);
-    flush->sending = NULL;
+    block_chain_put(&sock->loop->blocks, &flush->sending);
     if (sock->is_closing)
         return; // on_uv_closed frees the rest
     if (status == 0 && flush->waiting) {
@@ -161,7 +165,8 @@ static void on_written(uv_write_t *write, int status)
     free_flush(sock);
     if (sock->is_ending)
         sock_end(sock);
-    if (!sock->is_closing)
+    // A layer that still holds output back sends it when it can, and the sock drains then.
+    if (!sock->is_closing && !sock_has_pending(sock))
         sock->events->on_drained(sock);
 }
 
@@ -193,33 +198,14 @@ static int keep(struct sock *sock, const struct iovec *parts, int count, size_t 
             return UV_ENOMEM;
         sock->flush = flush;
     }
-    struct block **last = &flush->waiting;
-    while (*last && (*last)->next)
-        last = &(*last)->next;
     for (int i = 0; i < count; i++) {
-        const char *bytes = parts[i].iov_base;
-        size_t len = parts[i].iov_len;
-        size_t skipped = MIN(skip, len);
+        size_t skipped = MIN(skip, parts[i].iov_len);
+        size_t len = parts[i].iov_len - skipped;
         skip -= skipped;
-        bytes += skipped;
-        len -= skipped;
-        while (len > 0) {
-            struct block *block = *last;
-            if (!block || block->cap == block->to) {
-                block = block_get(&sock->loop->blocks, MIN(len, (size_t)BLOCK_MAX));
-                if (!block)
-                    return UV_ENOMEM;
-                if (*last)
-                    last = &(*last)->next;
-                *last = block;
-            }
-            size_t piece = MIN(len, (size_t)(block->cap - block->to));
-            memcpy(block->bytes + block->to, bytes, piece);
-            block->to += (uint32_t)piece;
-            flush->bytes += piece;
-            bytes += piece;
-            len -= piece;
-        }
+        if (block_chain_append(&sock->loop->blocks, &flush->waiting,
+                               (const char *)parts[i].iov_base + skipped, len) != 0)
+            return UV_ENOMEM;
+        flush->bytes += len;
     }
     if (is_first) {
         int rc = send_waiting(sock);
@@ -229,11 +215,8 @@ static int keep(struct sock *sock, const struct iovec *parts, int count, size_t 
     return 1;
 }
 
-int sock_write(struct sock *sock, const struct iovec *parts, int count)
+int sock_send(struct sock *sock, const struct iovec *parts, int count)
 {
-    BUG_ON(count > PARTS_MAX);
-    if (sock->is_closing || sock->is_ending || sock->is_broken)
-        return UV_EPIPE;
     size_t sent = 0;
     if (!sock->flush) {
         uv_buf_t bufs[PARTS_MAX];
@@ -254,6 +237,16 @@ int sock_write(struct sock *sock, const struct iovec *parts, int count)
     return keep(sock, parts, count, sent);
 }
 
+int sock_write(struct sock *sock, const struct iovec *parts, int count)
+{
+    BUG_ON(count > PARTS_MAX);
+    if (sock->is_closing || sock->is_ending || sock->is_broken)
+        return UV_EPIPE;
+    if (UNLIKELY(sock->layer != NULL))
+        return sock->layer->ops->write(sock, parts, count);
+    return sock_send(sock, parts, count);
+}
+
 size_t sock_pending_bytes(const struct sock *sock)
 {
     return sock->flush ? sock->flush->bytes : 0;
@@ -263,9 +256,12 @@ void sock_end(struct sock *sock)
 {
     if (sock->is_closing || sock->has_sent_end)
         return;
+    bool is_first = !sock->is_ending;
     sock->is_ending = true;
-    if (sock->flush)
-        return; // on_written comes back here
+    if (sock->layer && is_first)
+        sock->layer->ops->end(sock);
+    if (sock_has_pending(sock))
+        return; // on_written, or the layer, comes back here
     sock->has_sent_end = true;
     shutdown(sock_fd(sock), SHUT_WR);
 }
@@ -274,6 +270,8 @@ static void on_uv_closed(uv_handle_t *handle)
 {
     struct sock *sock = sock_of(handle);
     free_flush(sock);
+    if (sock->layer)
+        sock->layer->ops->free(sock);
     sock->events->on_closed(sock);
 }
 
@@ -281,6 +279,8 @@ void sock_close(struct sock *sock, bool with_reset)
 {
     if (sock->is_closing)
         return;
+    if (sock->layer && !with_reset && !sock_has_pending(sock) && !sock->is_ending)
+        sock->layer->ops->end(sock);
     sock->is_closing = true;
     sock->is_reading = false;
     if (with_reset) {
@@ -295,6 +295,8 @@ void sock_close(struct sock *sock, bool with_reset)
 
 bool sock_is_readable_now(struct sock *sock)
 {
+    if (sock->holds_input)
+        return true;
     char byte;
     ssize_t n = recv(sock_fd(sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);

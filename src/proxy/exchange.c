@@ -356,16 +356,17 @@ void exchange_fail(struct exchange *exchange, int status, struct str extra)
     exchange_answer(exchange, status, extra, STR_NULL, STR_NULL);
 }
 
-void exchange_retry(struct exchange *exchange, bool was_connecting, int status)
+void exchange_retry(struct exchange *exchange, bool was_connecting, int status, const char *reason)
 {
     struct worker *worker = exchange->worker;
     bool may_repeat = was_connecting || exchange->is_idempotent;
     exchange->retry_status = (uint16_t)status;
+    exchange->retry_reason = reason;
     exchange->may_stay = exchange->conn && exchange->conn->is_reused;
     if (!exchange->can_replay || !may_repeat || exchange->tries > worker->config->retry_attempts ||
         exchange->tries >= TRIES_MAX) {
         exchange_release_conn(exchange, false, true);
-        exchange->reason = was_connecting ? "connect_failed" : "upstream_closed";
+        exchange->reason = reason;
         exchange_fail(exchange, status, STR_NULL);
         return;
     }

@@ -46,14 +46,15 @@ struct exchange {
     bool accepts_trailers;
     bool may_stay;   // a further try may go to the same target: only a pooled connection had died
     bool can_replay; // `request` is all that was read of the request
-    bool is_conn_paused;     // the upstream is not read: the client does not take
-    bool is_client_paused;   // the client is not read: the upstream does not take
-    bool closes_client;      // the answer said Connection: close
-    bool has_upstream_ended; // tunnel: FIN from the upstream
-    bool has_surplus;        // upstream sent bytes behind its response
-    uint16_t retry_status;   // to answer with when there is nowhere left to try
-    uint16_t status;         // sent to the client; 0: none yet
-    const char *reason;      // why the answer is our own, for the access log; NULL: it is not
+    bool is_conn_paused;      // the upstream is not read: the client does not take
+    bool is_client_paused;    // the client is not read: the upstream does not take
+    bool closes_client;       // the answer said Connection: close
+    bool has_upstream_ended;  // tunnel: FIN from the upstream
+    bool has_surplus;         // upstream sent bytes behind its response
+    uint16_t retry_status;    // to answer with when there is nowhere left to try
+    uint16_t status;          // sent to the client; 0: none yet
+    const char *retry_reason; // goes with retry_status, as `reason`
+    const char *reason;       // why the answer is our own, for the access log; NULL: it is not
 
     // For another try: the raw head and the body bytes already read, filtered. NULL once the first
     // response byte is there or more of the body has passed.
@@ -106,9 +107,9 @@ void exchange_refuse(struct exchange *exchange, enum http_refusal refusal);
 // As exchange_fail with a body of our own.
 void exchange_answer(struct exchange *exchange, int status, struct str extra,
                      struct str content_type, struct str body);
-// The try failed before any response byte: tries elsewhere or fails with `status`. was_connecting:
-// no byte was sent, so any method may be tried again.
-void exchange_retry(struct exchange *exchange, bool was_connecting, int status);
+// The try failed before any response byte: tries elsewhere or fails with `status` for `reason`.
+// was_connecting: no byte was sent, so any method may be tried again.
+void exchange_retry(struct exchange *exchange, bool was_connecting, int status, const char *reason);
 // The request can no longer be sent again: frees its copy (with an access log, at the end).
 void exchange_forget_request(struct exchange *exchange);
 // Remembers the head that was composed for the upstream, for the access log.

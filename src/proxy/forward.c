@@ -166,7 +166,7 @@ static bool answer_redirect(struct exchange *exchange, const struct route_def *d
 static void answer_without_target(struct exchange *exchange)
 {
     if (exchange->tries > 0) {
-        exchange->reason = "connect_failed";
+        exchange->reason = exchange->retry_reason;
         exchange_fail(exchange, exchange->retry_status, STR_NULL);
         return;
     }
@@ -347,7 +347,7 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
         return;
 
     struct target *target = chosen->target;
-    if (!target->endpoint || target->endpoint->is_tls) {
+    if (!target->endpoint) {
         exchange->reason = "unsupported_scheme";
         exchange_fail(exchange, 502, STR_NULL);
         return;
@@ -376,6 +376,6 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
             counter_add(&counters->connect_failures, 1);
             exchange_note_failure(exchange);
         }
-        exchange_retry(exchange, true, 502);
+        exchange_retry(exchange, true, 502, "connect_failed");
     }
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/listener.h"
+#include "net/tls.h"
 #include "proxy/access_log.h"
 #include "proxy/page.h"
 #include "proxy/worker.h"
@@ -20,6 +21,7 @@
 struct proxy {
     const struct proxy_config *config;
     struct access_log *access_log; // NULL: off
+    struct tls_context *upstream_tls;
     uv_loop_t *loop;
     unsigned worker_count;
     uint16_t ports[LISTENERS_MAX];
@@ -184,7 +186,8 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
         for (unsigned l = 0; l < LISTENERS_MAX; l++)
             sockets[w][l] = -1;
     }
-    if (bind_sockets(proxy, sockets, err) != 0)
+    proxy->upstream_tls = tls_context_new(config->upstream_ca_file, config->upstream_ca_path, err);
+    if (!proxy->upstream_tls || bind_sockets(proxy, sockets, err) != 0)
         goto fail_sockets;
     if (config->access_log) {
         proxy->access_log = access_log_start(STDOUT_FILENO, count, err);
@@ -196,7 +199,7 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
     for (; initialised < count; initialised++) {
         struct worker *worker = &proxy->workers[initialised];
         int rc = worker_init(worker, initialised, config, targets_cell(targets), page,
-                             sockets[initialised]);
+                             proxy->upstream_tls, sockets[initialised]);
         if (rc != 0) {
             err_set(err, rc, "worker: %s", err_text(rc));
             goto fail_workers;
@@ -236,6 +239,7 @@ fail_sockets:
                 close(sockets[w][l]);
         }
     }
+    tls_context_free(proxy->upstream_tls);
 fail:
     page_unref(page);
     mem_free(proxy);
@@ -329,5 +333,6 @@ void proxy_free(struct proxy *proxy)
         worker_fini(&proxy->workers[i]);
     if (proxy->access_log)
         access_log_stop(proxy->access_log);
+    tls_context_free(proxy->upstream_tls);
     mem_free(proxy);
 }

@@ -32,9 +32,12 @@ static void on_connected(struct upstream_conn *conn, int status)
     if (status == 0)
         return;
     exchange->conn = NULL; // closed by the pool
+    bool is_tls = tls_failure(&conn->sock) != NULL;
     counter_add(&exchange->counters->connect_failures, 1);
+    counter_add(&exchange->counters->tls_failures, is_tls);
     exchange_note_failure(exchange);
-    exchange_retry(exchange, true, status == UV_ETIMEDOUT ? 504 : 502);
+    exchange_retry(exchange, true, status == UV_ETIMEDOUT ? 504 : 502,
+                   is_tls ? "tls_failed" : "connect_failed");
 }
 
 // What became of sending: false when the exchange is over because the client is gone.
@@ -231,7 +234,7 @@ static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
     }
     if (is_unsolicited(exchange)) {
         counter_add(&exchange->worker->counters.surplus_bytes, 1);
-        exchange_retry(exchange, false, 502);
+        exchange_retry(exchange, false, 502, "upstream_closed");
         return;
     }
     // The first byte: from here on the request has been accepted and is never sent again.
@@ -259,7 +262,8 @@ static void on_end(struct upstream_conn *conn)
         bool is_stale = conn->is_reused && exchange->can_replay;
         if (!is_stale)
             exchange_note_failure(exchange);
-        exchange_retry(exchange, false, 502);
+        exchange_retry(exchange, false, 502,
+                       tls_failure(&conn->sock) ? "tls_failed" : "upstream_closed");
         return;
     }
     struct iovec parts[BODY_PARTS];

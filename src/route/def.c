@@ -270,6 +270,7 @@ static void read_url(struct route_def *def, const struct url *url, struct writer
         uint16_t port;
     } schemes[] = {
         {"http", ROUTE_SCHEME_HTTP, 80},  {"https", ROUTE_SCHEME_HTTPS, 443},
+        {"ws", ROUTE_SCHEME_HTTP, 80},    {"wss", ROUTE_SCHEME_HTTPS, 443},
         {"tcp", ROUTE_SCHEME_TCP, 0},     {"grpc", ROUTE_SCHEME_GRPC, 0},
         {"grpcs", ROUTE_SCHEME_GRPCS, 0},
     };
@@ -340,7 +341,5 @@ const char *route_def_warning(const struct route_def *def)
         return "redirect: the code is not a number from 300 to 399; requests are proxied instead";
     if (def->redirect_code == 0 && def->scheme == ROUTE_SCHEME_OTHER)
         return "the destination is not of the form http://host:port/ and cannot be proxied to";
-    if (def->redirect_code == 0 && def->scheme == ROUTE_SCHEME_HTTPS)
-        return "https destinations are not supported yet: requests are answered 502";
     return NULL;
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 enum { KEEPALIVE_DEFAULT_MS = 15000 };
@@ -39,6 +40,14 @@ struct endpoint_pool *upstream_pool_of(struct upstream *upstream, struct endpoin
     list_init(&pool->idle);
     atomic_store_explicit(&endpoint->pools[upstream->worker], pool, memory_order_release);
     return pool;
+}
+
+void endpoint_pool_free(struct endpoint_pool *pool)
+{
+    if (!pool)
+        return;
+    tls_session_free(pool->tls_session);
+    mem_free(pool);
 }
 
 static void count_conn(struct endpoint_pool *pool, int change)
@@ -81,8 +90,23 @@ static void on_sock_closed(struct sock *sock)
     mem_free(conn);
 }
 
+static void log_tls_failure(struct upstream_conn *conn)
+{
+    struct endpoint_pool *pool = conn->pool;
+    const struct endpoint *endpoint = pool->endpoint;
+    const char *failure = tls_failure(&conn->sock);
+    uint64_t now_ms = net_loop_now_ms(conn->upstream->loop);
+    if (!failure || (pool->tls_logged_ms && now_ms - pool->tls_logged_ms < TLS_LOG_MS))
+        return;
+    pool->tls_logged_ms = now_ms;
+    struct str name = endpoint_tls_name(endpoint);
+    log_error("TLS to %.*s:%u (%.*s): %s", STR_FMT(endpoint->host), endpoint->port, STR_FMT(name),
+              failure);
+}
+
 static void connect_failed(struct upstream_conn *conn, int status)
 {
+    log_tls_failure(conn);
     const struct upstream_conn_events *events = conn->events;
     if (!events) {
         close_conn(conn, false);
@@ -186,6 +210,19 @@ struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoi
     return NULL;
 }
 
+static int start_tls(struct upstream_conn *conn)
+{
+    const struct upstream_config *config = conn->upstream->config;
+    struct endpoint_pool *pool = conn->pool;
+    struct tls_peer peer = {
+        .name = endpoint_tls_name(pool->endpoint),
+        .skips_verify = pool->endpoint->skips_tls_verify,
+        .handshake_timeout_ms = config->tls_handshake_timeout_ms,
+        .session = &pool->tls_session,
+    };
+    return tls_start_client(&conn->sock, config->tls, &peer);
+}
+
 struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
                                        const struct upstream_conn_events *events, void *user,
                                        int *status)
@@ -214,6 +251,10 @@ struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoin
     list_push_back(&upstream->conns, &conn->link);
     upstream->conn_count++;
     count_conn(pool, 1);
+    if (pool->endpoint->is_tls && start_tls(conn) != 0) {
+        close_conn(conn, false);
+        return NULL;
+    }
     // Names with several addresses: another one for each connection that follows a failure.
     unsigned at = pool->failures % addresses->count;
     *status = sock_connect(&conn->sock, (const struct sockaddr *)&addresses->at[at]);
@@ -230,7 +271,7 @@ void upstream_put(struct upstream_conn *conn)
     struct upstream *upstream = conn->upstream;
     struct endpoint_pool *pool = conn->pool;
     if (conn->sock.is_closing || upstream->is_draining || sock_has_pending(&conn->sock) ||
-        pool->idle_count >= upstream->config->max_idle ||
+        conn->sock.holds_input || pool->idle_count >= upstream->config->max_idle ||
         atomic_load_explicit(&pool->endpoint->is_retired, memory_order_relaxed) ||
         sock_read_start(&conn->sock) != 0) {
         close_conn(conn, false);

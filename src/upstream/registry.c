@@ -64,7 +64,7 @@ static void free_endpoint(struct targets *targets, struct endpoint *endpoint)
         map_remove(&targets->endpoints, endpoint->key);
     resolve_stop(endpoint);
     for (unsigned i = 0; i < targets->worker_count; i++)
-        mem_free(atomic_load_explicit(&endpoint->pools[i], memory_order_acquire));
+        endpoint_pool_free(atomic_load_explicit(&endpoint->pools[i], memory_order_acquire));
     mem_free((void *)(uintptr_t)endpoint->key.ptr);
     mem_free(endpoint);
 }
@@ -91,12 +91,20 @@ static struct str part_at(const struct buf *key, size_t from, size_t len)
     return str_make(key->ptr + from, len);
 }
 
-// The name to verify and send as SNI: host= with a name overrides the address, as in fabio.
+// The name to verify and send as SNI: host= with a name overrides the address, as in fabio; a port
+// is no part of it.
 static struct str tls_name_of(const struct route_def *def)
 {
-    if (def->scheme != ROUTE_SCHEME_HTTPS || str_eq(def->host_option, STR("dst")))
+    struct str name = def->host_option;
+    if (def->scheme != ROUTE_SCHEME_HTTPS || str_eq(name, STR("dst")))
         return STR_NULL;
-    return def->host_option;
+    if (str_starts_with(name, STR("["))) {
+        ptrdiff_t end = str_find_char(name, ']');
+        return end < 0 ? name : str_from(str_upto(name, (size_t)end), 1);
+    }
+    ptrdiff_t colon = str_find_char(name, ':');
+    bool is_v6 = colon >= 0 && str_find_char(str_from(name, (size_t)colon + 1), ':') >= 0;
+    return colon < 0 || is_v6 ? name : str_upto(name, (size_t)colon);
 }
 
 static struct endpoint *get_endpoint(struct targets *targets, const struct route_def *def)

@@ -78,6 +78,8 @@ static void reads_destinations(void **state)
         {"http://h/", "h", "", ROUTE_SCHEME_HTTP, 80},
         {"HTTPS://h", "h", "", ROUTE_SCHEME_HTTPS, 443},
         {"http://h:8080/x?a=b", "h", "a=b", ROUTE_SCHEME_HTTP, 8080},
+        {"ws://h", "h", "", ROUTE_SCHEME_HTTP, 80},
+        {"wss://h", "h", "", ROUTE_SCHEME_HTTPS, 443},
         {"tcp://h:1", "h", "", ROUTE_SCHEME_TCP, 1},
         {"tcp://h", "h", "", ROUTE_SCHEME_TCP, 0},
         {"grpc://[::1]:1", "::1", "", ROUTE_SCHEME_GRPC, 1},
@@ -96,8 +98,7 @@ static void reads_destinations(void **state)
         assert_string_equal(def->dst_query.ptr, rows[i].query);
         assert_int_equal(def->scheme, rows[i].scheme);
         assert_int_equal(def->dst_port, rows[i].port);
-        assert_int_equal(route_def_warning(def) != NULL, rows[i].scheme == ROUTE_SCHEME_OTHER ||
-                                                             rows[i].scheme == ROUTE_SCHEME_HTTPS);
+        assert_int_equal(route_def_warning(def) != NULL, rows[i].scheme == ROUTE_SCHEME_OTHER);
         route_def_unref(def);
     }
 }
