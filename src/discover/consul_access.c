@@ -261,7 +261,7 @@ static int interview(struct asker *asker, struct buf *report, struct err *err)
     if (asker->status != 200 || leader.len <= 2) // "" in quotes
         return fail_answer(asker, "there is no leader", err);
     buf_printf(report, "consul: %.*s answers, its leader is %.*s\n", STR_FMT(asker->config->addr),
-               (int)MIN(leader.len, 80), leader.ptr);
+               (int)MIN(leader.len - 2, (size_t)80), leader.ptr + 1);
     rc = ask_path(asker, "GET", "catalog/services", STR(""), "stale=&", STR(""), err);
     if (rc == 0 && asker->status != 200)
         rc = fail_answer(asker, "reading the catalog", err);

@@ -130,6 +130,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         answer(200, b"true", None)(self)
 
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if not self._faulty():
+            answer(404, b"", None)(self)
+
     def _faulty(self):
         consul = self.server.consul
         fault = consul.fault(self.path) if consul.fault else None
