@@ -25,6 +25,24 @@ enum ui_access {
     UI_ACCESS_RW
 }; // default: writes only from loopback
 
+// ui.routingtable.source.*: how the page makes a link of a route's source.
+struct admin_source_links {
+    bool are_enabled;
+    bool open_tabs;
+    struct str scheme; // http or https; empty: the page's
+    struct str host;   // of sources that have none; empty: the page's
+    struct str port;   // likewise; empty: none
+};
+
+// ui.auth: who may see the pages, API and metrics.
+struct admin_login {
+    bool is_required;
+    struct str name;
+    struct str file; // htpasswd
+    struct str realm;
+    uint32_t refresh_ms; // how often the file is looked at; 0: never again
+};
+
 // Strings are borrowed and must outlive the admin.
 struct admin_config {
     struct str addr;  // "host:port" or ":port"
@@ -34,6 +52,8 @@ struct admin_config {
     struct str color;        // ui.color
     struct str path;         // ui.path, base path without trailing '/'
     struct str version;      // program version
+    struct admin_source_links source_links;
+    struct admin_login login;
     uint32_t stale_ready_ms; // data older than this makes /ready fail; 0: never
 };
 

@@ -45,8 +45,7 @@ bool access_host_is_ours(const struct access_hosts *hosts, struct str authority)
     return false;
 }
 
-// Whether the request says nothing of its origin, or that it is our own page.
-static bool is_same_origin(const struct http_head *head)
+bool access_is_same_origin(const struct http_head *head)
 {
     const struct http_field *site = http_find_name(head, STR("Sec-Fetch-Site"));
     if (site && !str_ieq(site->value, STR("same-origin")))
@@ -64,6 +63,11 @@ static bool is_same_origin(const struct http_head *head)
     return str_ieq(value, head->host);
 }
 
+enum access_verdict access_check_page(enum ui_access access)
+{
+    return access == UI_ACCESS_RO ? ACCESS_READ_ONLY : ACCESS_GRANTED;
+}
+
 enum access_verdict access_check_manual(enum ui_access access, const struct http_head *head,
                                         bool is_peer_loopback)
 {
@@ -71,7 +75,7 @@ enum access_verdict access_check_manual(enum ui_access access, const struct http
         return ACCESS_READ_ONLY;
     if (head->method == HTTP_METHOD_GET || head->method == HTTP_METHOD_HEAD)
         return ACCESS_GRANTED;
-    if (!is_same_origin(head))
+    if (!access_is_same_origin(head))
         return ACCESS_CROSS_SITE;
     if (access == UI_ACCESS_DEFAULT && !is_peer_loopback)
         return ACCESS_NOT_LOOPBACK;

@@ -26,6 +26,11 @@ enum access_verdict {
     ACCESS_CROSS_SITE,   // a browser says that another site's page is behind the write
 };
 
+// Whether the request says nothing of its origin, or that our own page is behind it.
+bool access_is_same_origin(const struct http_head *head);
+
+// For the override editor's page.
+enum access_verdict access_check_page(enum ui_access access);
 // For the manual endpoints, which alone can change anything.
 enum access_verdict access_check_manual(enum ui_access access, const struct http_head *head,
                                         bool is_peer_loopback);

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "admin/api.h"
+#include "admin/login.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -18,7 +19,7 @@ struct admin {
     uv_getaddrinfo_t lookup; // of our own canonical name
     char hostname[256];
     char fqdn[256];
-    uint32_t open_handles; // timers, server, lookup
+    uint32_t open_handles; // timers, server, lookup, login
     void (*on_closed)(void *ctx);
     void *on_closed_ctx;
 };
@@ -101,6 +102,13 @@ struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *con
         live_new(&admin->api.config, &admin->api.sources, api_write_totals, &admin->api);
     if (!admin->api.sampler || !admin->api.live)
         goto nomem;
+    if (config->login.is_required) {
+        admin->api.login = login_open(loop, &admin->api.config.login, err);
+        if (!admin->api.login) {
+            err_wrap(err, "ui.auth");
+            goto fail;
+        }
+    }
     struct server_ops ops = {
         .on_request = on_request, .on_stream_end = on_stream_end, .ctx = admin};
     admin->server = server_start(loop, config->addr, &ops, err);
@@ -115,13 +123,15 @@ struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *con
     admin->look_timer.data = admin;
     uv_timer_start(&admin->sample_timer, on_sample, SAMPLER_PERIOD_MS, SAMPLER_PERIOD_MS);
     uv_timer_start(&admin->look_timer, on_look, LIVE_LOOK_MS, LIVE_LOOK_MS);
-    admin->open_handles = 3;
+    admin->open_handles = admin->api.login ? 4 : 3;
     find_own_names(admin, loop);
     return admin;
 nomem:
     err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
 fail:
     if (admin) {
+        if (admin->api.login)
+            login_close(admin->api.login, NULL, NULL);
         sampler_free(admin->api.sampler);
         live_free(admin->api.live);
         mem_free(admin);
@@ -144,7 +154,7 @@ static void on_timer_closed(uv_handle_t *handle)
     release(handle->data);
 }
 
-static void on_server_closed(void *ctx)
+static void on_part_closed(void *ctx)
 {
     release(ctx);
 }
@@ -159,5 +169,7 @@ void admin_close(struct admin *admin, void (*on_closed)(void *ctx), void *ctx)
     uv_cancel((uv_req_t *)&admin->lookup); // fails when there is none: it has ended or never begun
     uv_close((uv_handle_t *)&admin->sample_timer, on_timer_closed);
     uv_close((uv_handle_t *)&admin->look_timer, on_timer_closed);
-    server_close(admin->server, on_server_closed, admin);
+    server_close(admin->server, on_part_closed, admin);
+    if (admin->api.login)
+        login_close(admin->api.login, on_part_closed, admin);
 }

@@ -3,68 +3,15 @@
 
 #include <string.h>
 
-#include "admin/assets.h"
-#include "admin/json_write.h"
+#include "admin/login.h"
 #include "admin/manual.h"
 #include "admin/metrics.h"
 #include "admin/ready.h"
+#include "admin/reply.h"
 #include "admin/rows.h"
+#include "admin/settings.h"
 #include "base/clock.h"
 #include "base/json_indent.h"
-
-#define TYPE_JSON STR("application/json; charset=utf-8")
-#define TYPE_TEXT STR("text/plain; charset=utf-8")
-
-const struct asset *asset_find(struct str name)
-{
-    for (size_t i = 0; i < ASSET_COUNT; i++) {
-        if (str_eq(ASSETS[i].name, name))
-            return &ASSETS[i];
-    }
-    return NULL;
-}
-
-// Whether the query has the key, with or without a value.
-static bool has_param(const struct http_head *head, struct str key)
-{
-    struct str rest = head->query;
-    struct str item;
-    while (rest.len > 0 && str_split_next(&rest, '&', &item)) {
-        ptrdiff_t equals = str_find_char(item, '=');
-        if (str_eq(equals < 0 ? item : str_upto(item, (size_t)equals), key))
-            return true;
-    }
-    return false;
-}
-
-static void reply_json(struct server_conn *conn, const struct http_head *head, struct buf *json)
-{
-    if (!has_param(head, STR("pretty"))) {
-        server_reply(conn, 200, TYPE_JSON, STR_NULL, json);
-        return;
-    }
-    struct buf pretty;
-    buf_init(&pretty, SERVER_ANSWER_MAX);
-    json_indent(&pretty, buf_str(json));
-    if (buf_status(json) != 0)
-        pretty.failure = buf_status(json);
-    buf_fini(json);
-    server_reply(conn, 200, TYPE_JSON, STR_NULL, &pretty);
-}
-
-static void redirect(struct server_conn *conn, int status, const struct buf *location)
-{
-    struct buf extra;
-    struct buf body;
-    buf_init(&extra, 2 * SERVER_HEAD_MAX);
-    buf_init(&body, 64);
-    buf_printf(&extra, "Location: %.*s\r\n", STR_FMT(buf_str(location)));
-    if (buf_status(location) != 0 || buf_status(&extra) != 0)
-        server_reply_text(conn, 503, "out of memory\n");
-    else
-        server_reply(conn, status, STR_NULL, buf_str(&extra), &body);
-    buf_fini(&extra);
-}
 
 // ---- endpoints; `head` is gone once an answer is given
 
@@ -108,9 +55,9 @@ static void get_routes(struct api *api, struct server_conn *conn, const struct h
     const struct table *table = feed_table(api->sources.feed);
     struct buf body;
     buf_init(&body, SERVER_ANSWER_MAX);
-    if (!has_param(head, STR("raw"))) {
-        rows_write_routes(&body, table, has_param(head, STR("all")));
-        reply_json(conn, head, &body);
+    if (!reply_has_param(head, STR("raw"))) {
+        rows_write_routes(&body, table, reply_has_param(head, STR("all")));
+        reply_json(conn, reply_has_param(head, STR("pretty")), &body);
         return;
     }
     if (table)
@@ -124,7 +71,7 @@ static void get_problems(struct api *api, struct server_conn *conn, const struct
     struct buf body;
     buf_init(&body, SERVER_ANSWER_MAX);
     rows_write_problems(&body, api->sources.problems);
-    reply_json(conn, head, &body);
+    reply_json(conn, reply_has_param(head, STR("pretty")), &body);
 }
 
 static void get_version(struct api *api, struct server_conn *conn, const struct http_head *head)
@@ -142,7 +89,7 @@ static void get_consul(struct api *api, struct server_conn *conn, const struct h
         backend->ops->write_json(backend->self, &body);
     else
         buf_append_cstr(&body, "null");
-    reply_json(conn, head, &body);
+    reply_json(conn, reply_has_param(head, STR("pretty")), &body);
 }
 
 static void get_config(struct api *api, struct server_conn *conn, const struct http_head *head)
@@ -150,7 +97,7 @@ static void get_config(struct api *api, struct server_conn *conn, const struct h
     struct buf body;
     buf_init(&body, SERVER_ANSWER_MAX);
     api->sources.write_config_json(api->sources.ctx, &body);
-    reply_json(conn, head, &body);
+    reply_json(conn, reply_has_param(head, STR("pretty")), &body);
 }
 
 static void get_stats(struct api *api, struct server_conn *conn, const struct http_head *head)
@@ -158,38 +105,36 @@ static void get_stats(struct api *api, struct server_conn *conn, const struct ht
     struct buf body;
     buf_init(&body, SERVER_ANSWER_MAX);
     api_write_totals(api, &body);
-    reply_json(conn, head, &body);
+    reply_json(conn, reply_has_param(head, STR("pretty")), &body);
 }
 
 static void get_events(struct api *api, struct server_conn *conn, const struct http_head *head)
 {
     if (head->method != HTTP_METHOD_GET)
-        server_reply_text(conn, 405, "not allowed\n");
+        reply_not_allowed(conn, "GET");
     else if (server_stream_begin(conn))
         live_join(api->live, conn);
 }
 
-static void reply_asset(struct server_conn *conn, struct str name)
+static void get_settings(struct api *api, struct server_conn *conn, const struct http_head *head)
 {
-    const struct asset *asset = asset_find(name);
-    if (asset)
-        server_reply_static(conn, 200, asset->type, STR_NULL, asset->bytes);
-    else
-        server_reply_text(conn, 404, "404 page not found\n");
+    struct buf body;
+    buf_init(&body, SERVER_ANSWER_MAX);
+    settings_write(&body, &api->config, &api->sources);
+    reply_json(conn, reply_has_param(head, STR("pretty")), &body);
 }
 
 static void get_page(struct api *api, struct server_conn *conn, const struct http_head *head)
 {
-    (void)api;
     (void)head;
-    reply_asset(conn, STR("index.html"));
+    reply_page(conn, api->config.path);
 }
 
 static void get_favicon(struct api *api, struct server_conn *conn, const struct http_head *head)
 {
     (void)api;
     (void)head;
-    server_reply_text(conn, 404, "404 page not found\n"); // the page names its icon itself
+    reply_not_found(conn); // the page names its icon itself
 }
 
 struct endpoint_row {
@@ -204,11 +149,18 @@ static const struct endpoint_row PROBES[] = {
     {"/metrics", get_metrics},
 };
 
+// What a load balancer asks for says nothing that needs a password.
+static bool is_public(const struct endpoint_row *row)
+{
+    return row && row->answer != get_metrics;
+}
+
 // Below the base path.
 static const struct endpoint_row ENDPOINTS[] = {
     {"/routes", get_page},         {"/api/routes", get_routes}, {"/api/problems", get_problems},
     {"/api/version", get_version}, {"/api/consul", get_consul}, {"/api/config", get_config},
     {"/api/stats", get_stats},     {"/api/events", get_events}, {"/favicon.ico", get_favicon},
+    {"/api/ui", get_settings},
 };
 
 static const struct endpoint_row *find(const struct endpoint_row *rows, size_t count,
@@ -231,7 +183,7 @@ static bool redirect_to_clean(struct server_conn *conn, const struct http_head *
             buf_append_char(&location, '?');
             buf_append_str(&location, head->query);
         }
-        redirect(conn, 307, &location);
+        reply_redirect(conn, 307, &location);
     }
     buf_fini(&location);
     return !is_clean;
@@ -243,7 +195,7 @@ static void redirect_to_routes(struct api *api, struct server_conn *conn)
     buf_init(&location, SERVER_HEAD_MAX);
     buf_append_str(&location, api->config.path);
     buf_append_cstr(&location, "/routes");
-    redirect(conn, 303, &location);
+    reply_redirect(conn, 303, &location);
     buf_fini(&location);
 }
 
@@ -251,6 +203,8 @@ void api_handle(struct api *api, struct server_conn *conn, const struct server_r
 {
     const struct http_head *head = request->head;
     const struct endpoint_row *row = find(PROBES, ARRAY_LEN(PROBES), head->path);
+    if (api->login && !is_public(row) && !login_admit(api->login, conn, head))
+        return;
     if (row) {
         row->answer(api, conn, head);
         return;
@@ -262,7 +216,7 @@ void api_handle(struct api *api, struct server_conn *conn, const struct server_r
         return;
     }
     if (head->path.len == 0 || head->path.ptr[0] != '/') { // OPTIONS *
-        server_reply_text(conn, 404, "404 page not found\n");
+        reply_not_found(conn);
         return;
     }
     if (redirect_to_clean(conn, head))
@@ -270,7 +224,7 @@ void api_handle(struct api *api, struct server_conn *conn, const struct server_r
     struct str base = api->config.path;
     struct str path = str_from(head->path, base.len);
     if (!str_starts_with(head->path, base) || (path.len > 0 && path.ptr[0] != '/')) {
-        server_reply_text(conn, 404, "404 page not found\n");
+        reply_not_found(conn);
         return;
     }
     row = find(ENDPOINTS, ARRAY_LEN(ENDPOINTS), path);

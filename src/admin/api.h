@@ -14,6 +14,7 @@ struct api {
     struct access_hosts hosts;
     struct sampler *sampler;
     struct live *live;
+    struct login *login; // NULL: everybody may see everything
     bool is_draining;
     uint64_t started_us; // wall clock
 

@@ -3,6 +3,7 @@
 
 #include "admin/json_write.h"
 #include "admin/rows.h"
+#include "admin/settings.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/map.h"
@@ -218,11 +219,7 @@ static void write_hello(const struct live *live, struct buf *out)
 {
     struct buf json;
     buf_init(&json, 1 << 20);
-    buf_append_char(&json, '{');
-    json_field_str(&json, "version", live->config->version);
-    json_field_str(&json, "title", live->config->title);
-    json_field_str(&json, "color", live->config->color);
-    buf_append_char(&json, '}');
+    settings_write(&json, live->config, live->sources);
     write_event(out, "hello", &json);
     buf_fini(&json);
 }

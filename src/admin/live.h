@@ -4,7 +4,7 @@
 // changed in the last second. All viewers get the same text; one that cannot take it in time is
 // sent everything anew once it can. Control thread.
 //
-// Events: "hello" (program and page settings, once), "table" (everything: rows, their figures),
+// Events: "hello" (settings_write, once), "table" (everything: rows, their figures),
 // "rows" (changes: removed ids, added rows), "tick" (totals, changed figures; once a second).
 #pragma once
 

@@ -5,39 +5,204 @@
 
 #include <cjson/cJSON.h>
 
+#include "admin/check.h"
+#include "admin/reply.h"
+#include "base/mem.h"
 #include "http/target.h"
 
 #define MANUAL_PATH STR("/api/manual")
 
+// An answer that the registry owes.
+struct pending {
+    struct server_conn *conn; // referenced
+    bool is_pretty;
+};
+
 // The backend has answered. A body without a type of its own is an error text.
 static void on_answer(void *ctx, int status, struct str body)
 {
-    struct server_conn *conn = ctx;
-    bool is_json = body.len > 0 && status == 200;
+    struct pending *pending = ctx;
+    struct server_conn *conn = pending->conn;
     struct buf copy;
     buf_init(&copy, SERVER_ANSWER_MAX);
     buf_append_str(&copy, body);
-    if (status != 200 && (body.len == 0 || body.ptr[body.len - 1] != '\n'))
-        buf_append_char(&copy, '\n');
-    server_reply(conn, status,
-                 is_json ? STR("application/json; charset=utf-8")
-                         : STR("text/plain; charset=utf-8"),
-                 STR_NULL, &copy);
+    if (status == 200 && body.len > 0) {
+        reply_json(conn, pending->is_pretty, &copy);
+    } else if (status == 200) {
+        server_reply(conn, 200, STR_NULL, STR_NULL, &copy); // written
+    } else {
+        if (body.len == 0 || body.ptr[body.len - 1] != '\n')
+            buf_append_char(&copy, '\n');
+        server_reply(conn, status, TYPE_TEXT, STR_NULL, &copy);
+    }
     server_conn_unref(conn);
+    mem_free(pending);
 }
 
-static void put(struct api *api, struct server_conn *conn, struct str sub_path, struct str body)
+static struct pending *pending_new(struct server_conn *conn, const struct http_head *head)
+{
+    struct pending *pending = mem_alloc(sizeof *pending);
+    if (pending)
+        *pending =
+            (struct pending){server_conn_ref(conn), reply_has_param(head, STR("pretty"))};
+    return pending;
+}
+
+bool manual_has_backend(const struct admin_sources *sources)
+{
+    return sources->backend && sources->backend->ops->manual_get;
+}
+
+// --- where a document is named ---
+
+static bool is_at_or_below(struct str path, struct str top)
+{
+    return str_starts_with(path, top) && (path.len == top.len || path.ptr[top.len] == '/');
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = char_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// The value of ?path=, percent-decoded. False when there is none or it is malformed.
+static bool read_path_param(const struct http_head *head, struct buf *out)
+{
+    struct str rest = head->query;
+    struct str item;
+    while (rest.len > 0 && str_split_next(&rest, '&', &item)) {
+        if (!str_starts_with(item, STR("path=")))
+            continue;
+        for (size_t i = strlen("path="); i < item.len; i++) {
+            char c = item.ptr[i];
+            if (c == '%') {
+                int high = i + 2 < item.len ? hex_digit(item.ptr[i + 1]) : -1;
+                int low = i + 2 < item.len ? hex_digit(item.ptr[i + 2]) : -1;
+                c = (char)(high * 16 + low);
+                if (high < 0 || low < 0 || c == '\0')
+                    return false;
+                i += 2;
+            } else if (c == '+') {
+                c = ' ';
+            }
+            buf_append_char(out, c);
+        }
+        return buf_status(out) == 0;
+    }
+    return false;
+}
+
+// --- reading and writing ---
+
+// cJSON ends a text at a NUL, which would cut the document short without a word.
+static bool has_nul(struct str json)
+{
+    for (size_t i = 0; i < json.len; i++) {
+        if (json.ptr[i] == '\0')
+            return true;
+        if (json.ptr[i] == '\\' && str_starts_with(str_from(json, ++i), STR("u0000")))
+            return true;
+    }
+    return false;
+}
+
+static void put(struct api *api, struct server_conn *conn, const struct server_request *request,
+                struct str sub_path)
 {
     const struct backend *backend = api->sources.backend;
-    cJSON *json = cJSON_ParseWithLength(body.ptr, body.len);
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "value");
-    const cJSON *version = cJSON_GetObjectItemCaseSensitive(json, "version");
-    if (cJSON_IsString(value) && cJSON_IsString(version))
-        backend->ops->manual_put(backend->self, sub_path, str_of(value->valuestring),
-                                 str_of(version->valuestring), on_answer, server_conn_ref(conn));
-    else
+    struct str body = request->body;
+    struct pending *pending = NULL;
+    // As Go reads it: names without regard to case, whatever follows the object unread.
+    cJSON *json = has_nul(body) ? NULL : cJSON_ParseWithLength(body.ptr, body.len);
+    const cJSON *value = cJSON_GetObjectItem(json, "value");
+    const cJSON *version = cJSON_GetObjectItem(json, "version");
+    if (!cJSON_IsString(value) || (version && !cJSON_IsString(version) && !cJSON_IsNull(version)))
         server_reply_text(conn, 400, "want {\"value\": \"...\", \"version\": \"...\"}\n");
+    else if (!manual_has_backend(&api->sources))
+        server_reply_text(conn, 409, "version mismatch: this registry keeps no overrides\n");
+    else if (!(pending = pending_new(conn, request->head)))
+        server_reply_text(conn, 503, "out of memory\n");
+    else
+        backend->ops->manual_put(backend->self, sub_path, str_of(value->valuestring),
+                                 cJSON_IsString(version) ? str_of(version->valuestring) : STR("0"),
+                                 on_answer, pending);
     cJSON_Delete(json);
+}
+
+static void handle_document(struct api *api, struct server_conn *conn,
+                            const struct server_request *request, struct str sub_path)
+{
+    const struct backend *backend = api->sources.backend;
+    const struct http_head *head = request->head;
+    struct pending *pending;
+    if (head->method == HTTP_METHOD_PUT)
+        put(api, conn, request, sub_path);
+    else if (head->method != HTTP_METHOD_GET)
+        reply_not_allowed(conn, "GET, PUT");
+    else if (!(pending = pending_new(conn, head)))
+        server_reply_text(conn, 503, "out of memory\n");
+    else if (manual_has_backend(&api->sources))
+        backend->ops->manual_get(backend->self, sub_path, on_answer, pending);
+    else
+        on_answer(pending, 200, STR("{\"value\":\"\",\"version\":\"0\"}"));
+}
+
+static void handle_list(struct api *api, struct server_conn *conn, const struct http_head *head)
+{
+    const struct backend *backend = api->sources.backend;
+    struct pending *pending;
+    if (head->method != HTTP_METHOD_GET)
+        reply_not_allowed(conn, "GET");
+    else if (!(pending = pending_new(conn, head)))
+        server_reply_text(conn, 503, "out of memory\n");
+    else if (manual_has_backend(&api->sources))
+        backend->ops->manual_paths(backend->self, on_answer, pending);
+    else
+        on_answer(pending, 200, STR("null"));
+}
+
+// fabio takes the raw rest of the request target, query and all.
+static void handle_manual(struct api *api, struct server_conn *conn,
+                          const struct server_request *request, struct str path)
+{
+    const struct http_head *head = request->head;
+    struct str below = str_from(path, MANUAL_PATH.len);
+    handle_document(api, conn, request,
+                    head->has_query ? str_make(below.ptr, below.len + 1 + head->query.len) : below);
+}
+
+static void handle_override(struct api *api, struct server_conn *conn,
+                            const struct server_request *request)
+{
+    struct buf sub_path;
+    buf_init(&sub_path, SERVER_HEAD_MAX);
+    if (read_path_param(request->head, &sub_path))
+        handle_document(api, conn, request, buf_str(&sub_path));
+    else
+        server_reply_text(conn, 400, "want ?path=, percent-encoded; empty for the main document\n");
+    buf_fini(&sub_path);
+}
+
+// Changes nothing, so that it is there for everybody; but it is work, which a foreign page shall
+// not order.
+static void handle_check(struct server_conn *conn, const struct server_request *request)
+{
+    if (request->head->method != HTTP_METHOD_POST) {
+        reply_not_allowed(conn, "POST");
+        return;
+    }
+    if (!access_is_same_origin(request->head)) {
+        server_reply_text(conn, 403, "Forbidden: the request comes from another site\n");
+        return;
+    }
+    bool is_pretty = reply_has_param(request->head, STR("pretty"));
+    struct buf json;
+    buf_init(&json, SERVER_ANSWER_MAX);
+    check_write(&json, request->body);
+    reply_json(conn, is_pretty, &json);
 }
 
 static const char *refusal_text(enum access_verdict verdict)
@@ -53,31 +218,28 @@ static const char *refusal_text(enum access_verdict verdict)
 bool manual_handle(struct api *api, struct server_conn *conn, const struct server_request *request,
                    struct str path)
 {
-    const struct backend *backend = api->sources.backend;
-    const struct http_head *head = request->head;
     bool is_list = str_eq(path, STR("/api/paths"));
-    struct str below = str_from(path, MANUAL_PATH.len);
-    bool is_manual = str_starts_with(path, MANUAL_PATH) && (below.len == 0 || below.ptr[0] == '/');
-    if ((!is_list && !is_manual) || !backend || !backend->ops->manual_get)
+    bool is_override = str_eq(path, STR("/api/override"));
+    bool is_page = is_at_or_below(path, STR("/manual"));
+    if (str_eq(path, STR("/api/override/check"))) {
+        handle_check(conn, request);
+        return true;
+    }
+    if (!is_list && !is_override && !is_page && !is_at_or_below(path, MANUAL_PATH))
         return false;
 
     enum access_verdict verdict =
-        access_check_manual(api->config.access, head, request->is_peer_loopback);
-    if (verdict != ACCESS_GRANTED) {
+        is_page ? access_check_page(api->config.access)
+                : access_check_manual(api->config.access, request->head, request->is_peer_loopback);
+    if (verdict != ACCESS_GRANTED)
         server_reply_text(conn, 403, refusal_text(verdict));
-        return true;
-    }
-    // fabio takes the raw rest of the request target, query and all.
-    struct str sub_path =
-        head->has_query ? str_make(below.ptr, below.len + 1 + head->query.len) : below;
-    bool is_get = head->method == HTTP_METHOD_GET;
-    if (is_list && is_get)
-        backend->ops->manual_paths(backend->self, on_answer, server_conn_ref(conn));
-    else if (is_manual && is_get)
-        backend->ops->manual_get(backend->self, sub_path, on_answer, server_conn_ref(conn));
-    else if (is_manual && head->method == HTTP_METHOD_PUT)
-        put(api, conn, sub_path, request->body);
+    else if (is_page)
+        reply_page(conn, api->config.path);
+    else if (is_list)
+        handle_list(api, conn, request->head);
+    else if (is_override)
+        handle_override(api, conn, request);
     else
-        server_reply_text(conn, 405, "not allowed\n");
+        handle_manual(api, conn, request, path);
     return true;
 }

@@ -275,10 +275,31 @@ static bool body_is_complete(struct server_conn *conn, const struct http_head *h
     return false;
 }
 
+static const struct http_limits LIMITS = {
+    .head_max = SERVER_HEAD_MAX, .target_max = SERVER_HEAD_MAX, .fields_max = HTTP_FIELDS_MAX};
+
+static void hand_over(struct server_conn *conn)
+{
+    struct server *server = conn->server;
+    struct server_request request = {
+        .head = &server->request,
+        .body = str_make(conn->in.ptr + conn->head_len, conn->body_len),
+        .is_peer_loopback = conn->is_peer_loopback,
+    };
+    server->ops.on_request(server->ops.ctx, conn, &request);
+}
+
+void server_ask_again(struct server_conn *conn)
+{
+    if (conn->state != CONN_BUSY)
+        return; // closed meanwhile
+    int result = http_parse_request(&conn->server->request, conn->in.ptr, conn->in.len, &LIMITS);
+    BUG_ON(result != HTTP_ACCEPTED); // it was, and its bytes are kept
+    hand_over(conn);
+}
+
 static void conn_step(struct server_conn *conn)
 {
-    static const struct http_limits limits = {
-        .head_max = SERVER_HEAD_MAX, .target_max = SERVER_HEAD_MAX, .fields_max = HTTP_FIELDS_MAX};
     struct server *server = conn->server;
     struct http_head *head = &server->request;
 
@@ -286,7 +307,7 @@ static void conn_step(struct server_conn *conn)
         return;
     // The head is parsed anew for each piece of the body: its spans point into a buffer that may
     // move.
-    int result = http_parse_request(head, conn->in.ptr, conn->in.len, &limits);
+    int result = http_parse_request(head, conn->in.ptr, conn->in.len, &LIMITS);
     if (result == ERR_AGAIN)
         return;
     if (result != HTTP_ACCEPTED) {
@@ -306,12 +327,7 @@ static void conn_step(struct server_conn *conn)
     conn->state = CONN_BUSY;
     conn_touch(conn, SERVER_IDLE_MS);
     uv_read_stop((uv_stream_t *)&conn->tcp); // one request at a time: the kernel holds what follows
-    struct server_request request = {
-        .head = head,
-        .body = str_make(conn->in.ptr + conn->head_len, conn->body_len),
-        .is_peer_loopback = conn->is_peer_loopback,
-    };
-    server->ops.on_request(server->ops.ctx, conn, &request);
+    hand_over(conn);
 }
 
 // ---- writing

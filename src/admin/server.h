@@ -54,6 +54,9 @@ void server_close(struct server *server, void (*on_closed)(void *ctx), void *ctx
 struct server_conn *server_conn_ref(struct server_conn *conn);
 void server_conn_unref(struct server_conn *conn);
 
+// Hands the open request to on_request once more, instead of an answer.
+void server_ask_again(struct server_conn *conn);
+
 // Answers. `extra` is field lines "Name: value\r\n" or empty. The bytes of *body are taken over; a
 // body that failed (buf_status) becomes a 500 or, when memory is short, a 503.
 void server_reply(struct server_conn *conn, int status, struct str content_type, struct str extra,

@@ -99,6 +99,8 @@ option_print_fn option_print_listeners, option_print_ui_addr, option_print_cert_
 option_apply_fn option_apply_backend, option_apply_custom_host, option_apply_custom_interval;
 // options_listen.c, for the table.
 option_apply_fn option_apply_listeners, option_apply_ui_addr, option_apply_cert_sources;
+// options_ui.c, for the table.
+option_apply_fn option_apply_link_scheme, option_apply_link_port, option_apply_ui_auth;
 // options_apply.c, for the table.
 option_apply_fn option_apply_gomaxprocs, option_apply_bgp_peers, option_apply_trusted,
     option_apply_local_ip, option_apply_sts, option_apply_consul_addr, option_apply_kv_path,

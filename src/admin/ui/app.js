@@ -5,7 +5,10 @@
 import {
   History, age, byId, count, drawSpark, el, rate, setClass, setText, setTitle, short, spark,
 } from "./dom.js";
+import { api, base } from "./base.js";
+import { isDocumentAddress, documentAddress, readDocumentAddress } from "./document_path.js";
 import { Problems, Registry } from "./panels.js";
+import { Overrides } from "./overrides.js";
 import { Store, words } from "./store.js";
 import { Table } from "./table.js";
 
@@ -18,6 +21,7 @@ const store = new Store();
 const table = new Table(store, setSort);
 const problems = new Problems();
 const registry = new Registry();
+const overrides = new Overrides(onDocument);
 const state = { tab: "routes", filter: "", ticks: 0, lastEvent: 0, isLive: false, isCut: false };
 
 // ---- address
@@ -25,17 +29,26 @@ const state = { tab: "routes", filter: "", ticks: 0, lastEvent: 0, isLive: false
 function readAddress() {
   const params = new URLSearchParams(location.search);
   state.filter = params.get("filter") || "";
-  state.tab = ["problems", "registry"].includes(params.get("tab")) ? params.get("tab") : "routes";
+  state.tab = ["problems", "registry", "overrides"].includes(params.get("tab")) ? params.get("tab") : "routes";
+  state.document = "";
+  if (isDocumentAddress()) {
+    state.tab = "overrides";
+    state.document = readDocumentAddress();
+  }
   store.sort = params.get("sort") || "source";
 }
 
 function writeAddress() {
+  if (state.tab === "overrides" && overrides.path !== null) {
+    history.replaceState(null, "", documentAddress(overrides.path));
+    return;
+  }
   const params = new URLSearchParams();
   if (state.filter) params.set("filter", state.filter);
   if (state.tab !== "routes") params.set("tab", state.tab);
   if (store.sort !== "source") params.set("sort", store.sort);
   const query = params.toString();
-  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+  history.replaceState(null, "", `${base}routes${query ? `?${query}` : ""}`);
 }
 
 // ---- totals
@@ -148,8 +161,20 @@ function setTab(tab) {
     button.setAttribute("aria-selected", isOpen);
     byId(`panel-${button.dataset.tab}`).hidden = !isOpen;
   }
+  byId("filter-box").hidden = tab === "overrides" || tab === "registry";
+  byId("shown").hidden = tab !== "routes";
   if (tab === "registry") registry.load();
+  if (tab === "overrides") overrides.open(state.document);
   if (tab === "routes") table.draw();
+}
+
+// Another document is open in the editor.
+function onDocument(path) {
+  state.document = path;
+  const address = documentAddress(path);
+  if (state.tab !== "overrides" || address === location.pathname + location.search) return;
+  if (isDocumentAddress()) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
 }
 
 // ---- events
@@ -168,6 +193,7 @@ function setLive(isLive) {
 }
 
 function onHello(hello) {
+  table.setLinks(hello.source_links);
   setText(byId("version"), hello.version);
   setText(byId("title"), hello.title);
   document.title = hello.title ? `tagway – ${hello.title}` : "tagway";
@@ -203,7 +229,7 @@ let source = null;
 
 function connect() {
   if (source) source.close();
-  source = new EventSource("api/events");
+  source = new EventSource(api("events"));
   const on = (name, handle) => source.addEventListener(name, (event) => {
     state.lastEvent = Date.now();
     handle(JSON.parse(event.data));
@@ -228,16 +254,30 @@ byId("filter").addEventListener("input", (event) => {
   setFilter(event.target.value);
   writeAddress();
 });
-for (const button of document.querySelectorAll("[data-tab]")) {
-  button.addEventListener("click", () => {
-    setTab(button.dataset.tab);
-    writeAddress();
-  });
+function goTo(tab) {
+  setTab(tab);
+  writeAddress();
 }
 
-readAddress();
-byId("filter").value = state.filter;
-setFilter(state.filter);
-setTab(state.tab);
+for (const button of document.querySelectorAll("[data-tab]")) {
+  button.addEventListener("click", () => goTo(button.dataset.tab));
+}
+byId("effect").addEventListener("click", (event) => {
+  const { tabLink } = event.target.dataset;
+  if (!tabLink) return;
+  event.preventDefault();
+  goTo(tabLink);
+});
+
+// What the address says, at the start and when the browser goes back.
+function followAddress() {
+  readAddress();
+  byId("filter").value = state.filter;
+  setFilter(state.filter);
+  setTab(state.tab);
+}
+
+addEventListener("popstate", followAddress);
+followAddress();
 byId("filter").focus();
 connect();

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The problems list and the registry's state.
 
+import { getJson } from "./base.js";
 import { age, byId, el } from "./dom.js";
 import { matches } from "./store.js";
-
-async function getJson(path) {
-  const answer = await fetch(path, { cache: "no-store" });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-  return answer.json();
-}
 
 // ---- problems
 
@@ -40,7 +35,7 @@ export class Problems {
     if (version === this.version) return;
     this.version = version;
     try {
-      this.list = await getJson("api/problems");
+      this.list = await getJson("problems");
       this.draw();
     } catch {
       this.version = -1; // the next tick asks again
@@ -123,7 +118,7 @@ export class Registry {
     if (this.isLoading) return;
     this.isLoading = true;
     try {
-      const state = await getJson("api/consul");
+      const state = await getJson("consul");
       this.box.replaceChildren(state === null
         ? el("p", "empty", "The registry backend has no state to show.") : section("", state, 0));
     } catch {

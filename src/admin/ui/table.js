@@ -4,6 +4,7 @@
 import {
   byId, bytes, count, drawSpark, el, ms, percent, rate, setClass, setText, setTitle, short, spark,
 } from "./dom.js";
+import { sourceAddress } from "./source_link.js";
 import { F, isUp, summarise } from "./store.js";
 
 const ROUTE_HEIGHT = 38;
@@ -38,13 +39,25 @@ function newRow(kind) {
   return { root, cells, top: -1 };
 }
 
-function newRouteRow(route) {
+// By fabio's rules its text is host and path; without a link it stands as it is.
+function sourceText(route, links) {
+  const address = sourceAddress(links, route);
+  const root = el(address ? "a" : "span", "src");
+  if (address) {
+    root.href = address;
+    root.rel = "noopener noreferrer";
+    if (links.newtab) root.target = "_blank";
+  }
+  root.append(el("span", route.host ? "host" : "host any", route.host || "any host"), el("span", "path", route.path));
+  return root;
+}
+
+function newRouteRow(route, links) {
   const row = newRow("route");
   const { source } = row.cells;
-  source.append(el("span", "host", route.host || "any host"), el("span", "path", route.path));
-  if (!route.host) source.firstChild.classList.add("any");
+  source.append(sourceText(route, links));
   setTitle(source, route.host + route.path);
-  row.warning = el("span", "warn", "⚠ scheme");
+  row.warning = el("span", "warn", "⚠ begins with a scheme: matches no request");
   row.warning.title = "The source begins with http: or https:. It is matched as a host name and will "
     + "not match a request; write urlprefix-host/path.";
   row.warning.hidden = true;
@@ -135,6 +148,7 @@ export class Table {
     this.items = [];
     this.drawn = new Map(); // key -> row
     this.heads = COLUMNS.map((column) => this.newHead(column, onSort));
+    this.links = null; // ui.routingtable.source.*
     const later = () => this.drawSoon();
     addEventListener("scroll", later, { passive: true });
     addEventListener("resize", later);
@@ -148,6 +162,13 @@ export class Table {
     button.addEventListener("click", () => onSort(column.key));
     node.append(button);
     return { key: column.key, node };
+  }
+
+  // Rows drawn before have no links, or other ones.
+  setLinks(links) {
+    this.links = links;
+    for (const row of this.drawn.values()) row.root.remove();
+    this.drawn.clear();
   }
 
   // The order has changed.
@@ -207,7 +228,7 @@ export class Table {
     for (const [key, item] of wanted) {
       let row = this.drawn.get(key);
       if (!row) {
-        row = item.route ? newRouteRow(item.route) : newTargetRow(item.target);
+        row = item.route ? newRouteRow(item.route, this.links) : newTargetRow(item.target);
         this.drawn.set(key, row);
         this.box.append(row.root);
       }
