@@ -48,10 +48,10 @@ struct admin_config {
     struct str addr;  // "host:port" or ":port"
     struct str hosts; // ui.hosts: further names it may be called by, comma-separated; "*": any
     enum ui_access access;
-    struct str title;        // ui.title
-    struct str color;        // ui.color
-    struct str path;         // ui.path, base path without trailing '/'
-    struct str version;      // program version
+    struct str title;   // ui.title
+    struct str color;   // ui.color
+    struct str path;    // ui.path, base path without trailing '/'
+    struct str version; // program version
     struct admin_source_links source_links;
     struct admin_login login;
     uint32_t stale_ready_ms; // data older than this makes /ready fail; 0: never

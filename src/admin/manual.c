@@ -43,8 +43,7 @@ static struct pending *pending_new(struct server_conn *conn, const struct http_h
 {
     struct pending *pending = mem_alloc(sizeof *pending);
     if (pending)
-        *pending =
-            (struct pending){server_conn_ref(conn), reply_has_param(head, STR("pretty"))};
+        *pending = (struct pending){server_conn_ref(conn), reply_has_param(head, STR("pretty"))};
     return pending;
 }
 

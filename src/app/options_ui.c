@@ -89,8 +89,9 @@ int option_apply_ui_auth(struct options *options, struct option_storage *storage
     if (login->realm.len == 0)
         login->realm = login->name;
     if (!is_realm(login->realm))
-        return err_set(err, ERR_INVALID, "the realm has a quote, backslash or control character, "
-                                         "or is longer than 256 bytes");
+        return err_set(err, ERR_INVALID,
+                       "the realm has a quote, backslash or control character, "
+                       "or is longer than 256 bytes");
     if (login->refresh_ms > 0 && login->refresh_ms < REFRESH_LEAST_MS)
         login->refresh_ms = REFRESH_LEAST_MS;
     login->is_required = true;

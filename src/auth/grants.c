@@ -46,8 +46,8 @@ static bool digest(const struct grants *grants, const struct htpasswd *set, stru
         return false;
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     bool is_ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
-                 EVP_DigestUpdate(md, grants->key, sizeof grants->key) == 1 &&
-                 add_part(md, user) && add_part(md, password) && add_part(md, secret) &&
+                 EVP_DigestUpdate(md, grants->key, sizeof grants->key) == 1 && add_part(md, user) &&
+                 add_part(md, password) && add_part(md, secret) &&
                  EVP_DigestFinal_ex(md, out, NULL) == 1;
     EVP_MD_CTX_free(md);
     return is_ok;

@@ -60,7 +60,7 @@ export function effectView(changes) {
   const root = el("div", "effect");
   const of = (kind) => changes.filter((change) => change.kind === kind).length;
   root.append(el("p", "", changes.length === 0 ? "The routes are the same as before."
-    : `${count(of("+"))} targets added, ${count(of("-"))} removed, ${count(of("~"))} changed.`));
+    : `Targets of routes: ${count(of("+"))} added, ${count(of("-"))} removed, ${count(of("~"))} changed.`));
   const table = el("div", "effect-rows");
   for (const change of changes.slice(0, SHOWN_MAX)) {
     const name = { "+": "added", "-": "removed", "~": "changed" }[change.kind];

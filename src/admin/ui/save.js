@@ -36,12 +36,12 @@ function findingsNote(check) {
 
 async function confirm(path, saved, text, check) {
   const view = diffView(saved.value, text, "Changes");
-  const isWrong = check && check.wrong > 0;
+  const keep = { value: "cancel", text: "Keep editing" };
+  const buttons = check && check.wrong > 0
+    ? [keep, { value: "save", text: "Save all the same", kind: "danger" }]
+    : [{ value: "save", text: "Save", kind: "primary" }, keep];
   return ask(`Save changes to ${documentName(path)}?`,
-    [...findingsNote(check), el("p", "muted", changesText(view)), view.root], [
-      { value: "save", text: isWrong ? "Save all the same" : "Save", kind: isWrong ? "danger" : "primary" },
-      { value: "cancel", text: "Keep editing" },
-    ]);
+    [...findingsNote(check), el("p", "muted", changesText(view)), view.root], buttons);
 }
 
 async function askWhose(path, theirs, text) {

@@ -1,168 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin over a real socket: endpoints, rules, limits, streams. Client and server share the
-// loop's thread: the client turns the loop until its answer is there.
-#include <arpa/inet.h>
+// The admin over a real socket: endpoints, rules, limits, streams.
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "admin/live.h"
-#include "admin/server.h"
-#include "base/clock.h"
-#include "base/mem.h"
-#include "world.h"
-
-static struct world world;
-static struct admin *admin;
-static struct admin_config config;
-
-enum { DEADLINE_MS = 10000 };
-
-static void turn(void)
-{
-    uv_run(&world.loop, UV_RUN_NOWAIT);
-    usleep(200); // only lets the kernel and the timers have a turn; every wait is for a condition
-}
-
-static int dial(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(admin_port(admin))};
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
-    return fd;
-}
-
-static void send_all(int fd, const char *bytes, size_t len)
-{
-    uint64_t end_ms = clock_now_ms() + DEADLINE_MS;
-    for (size_t at = 0; at < len;) {
-        ssize_t n = send(fd, bytes + at, len - at, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n > 0)
-            at += (size_t)n;
-        else if (errno != EAGAIN)
-            return; // refused meanwhile: the answer tells
-        turn();
-        assert_true(clock_now_ms() < end_ms);
-    }
-}
-
-// Reads until `needle` has appeared (NULL: until the server closes). False when closed without.
-static bool read_until(int fd, struct buf *in, const char *needle)
-{
-    uint64_t end_ms = clock_now_ms() + DEADLINE_MS;
-    for (;;) {
-        if (needle && str_find(buf_str(in), str_of(needle)) >= 0)
-            return true;
-        char bytes[65536];
-        ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
-        if (n > 0)
-            buf_append(in, bytes, (size_t)n);
-        else if (n == 0 || errno != EAGAIN)
-            return !needle;
-        else
-            turn();
-        if (clock_now_ms() >= end_ms)
-            fail_msg("no answer; so far: %.*s", STR_FMT(buf_str(in)));
-    }
-}
-
-// One request on a connection of its own; the whole answer, terminated.
-static struct buf answer;
-static const char *ask(const char *head, const char *body)
-{
-    int fd = dial();
-    buf_clear(&answer);
-    char request[4096];
-    int len = snprintf(request, sizeof request, "%s\r\nConnection: close\r\n", head);
-    if (body)
-        len += snprintf(request + len, sizeof request - (size_t)len, "Content-Length: %zu\r\n",
-                        strlen(body));
-    len += snprintf(request + len, sizeof request - (size_t)len, "\r\n%s", body ? body : "");
-    send_all(fd, request, (size_t)len);
-    assert_true(read_until(fd, &answer, NULL));
-    close(fd);
-    buf_append_char(&answer, '\0');
-    assert_int_equal(buf_status(&answer), 0);
-    return answer.ptr;
-}
-
-static const char *get(const char *target)
-{
-    char head[512];
-    snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: 127.0.0.1", target);
-    return ask(head, NULL);
-}
-
-static int status_of(const char *text)
-{
-    assert_true(strncmp(text, "HTTP/1.1 ", 9) == 0);
-    return atoi(text + 9);
-}
-
-static const char *body_of(const char *text)
-{
-    const char *end = strstr(text, "\r\n\r\n");
-    assert_non_null(end);
-    return end + 4;
-}
-
-static void start(struct admin_config with)
-{
-    config = with;
-    config.addr = STR("127.0.0.1:0");
-    config.version = STR("0.1.0");
-    struct err err = {0};
-    admin = admin_start(&world.loop, &config, &world.sources, &err);
-    if (!admin)
-        fail_msg("%s", err.text);
-}
-
-static void on_closed(void *ctx)
-{
-    *(bool *)ctx = true;
-}
-
-static void stop(void)
-{
-    bool is_closed = false;
-    admin_close(admin, on_closed, &is_closed);
-    while (!is_closed)
-        uv_run(&world.loop, UV_RUN_ONCE);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    world_init(&world);
-    buf_init(&answer, 64 << 20);
-    start((struct admin_config){0});
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    stop();
-    buf_fini(&answer);
-    world_fini(&world);
-    return 0;
-}
-
-static void restart(struct admin_config with)
-{
-    stop();
-    start(with);
-}
+#include "visitor.h"
 
 // `count` routes with long paths that end in `mark`.
 static void set_long_routes(unsigned count, unsigned mark)
@@ -291,50 +133,6 @@ static void test_foreign_names_are_refused(void **state)
     }
     restart((struct admin_config){.hosts = STR("evil.example")});
     assert_int_equal(status_of(ask("GET /routes HTTP/1.1\r\nHost: evil.example:9998", NULL)), 200);
-}
-
-static const char VALID_BODY[] = "{\"value\":\"route del x\",\"version\":\"7\"}";
-
-static void test_manual(void **state)
-{
-    (void)state;
-    assert_string_equal(body_of(get("/api/paths")), "[\"\",\"/b\"]");
-    const char *text = get("/api/manual/b?pretty");
-    assert_string_equal(body_of(text), "{\"value\":\"sub /b?pretty\",\"version\":\"7\"}");
-    assert_non_null(strstr(text, "application/json"));
-    text = ask("PUT /api/manual/b HTTP/1.1\r\nHost: 127.0.0.1", VALID_BODY);
-    assert_int_equal(status_of(text), 200);
-    assert_string_equal(body_of(text), "");
-    assert_string_equal(world.manual.sub_path, "/b");
-    assert_string_equal(world.manual.value, "route del x");
-    assert_string_equal(world.manual.version, "7");
-    text = ask("PUT /api/manual HTTP/1.1\r\nHost: 127.0.0.1", "{\"value\":\"\",\"version\":\"8\"}");
-    assert_int_equal(status_of(text), 409);
-    assert_string_equal(body_of(text), "version mismatch\n");
-    assert_int_equal(world.manual.puts, 2);
-
-    static const char *const bad[] = {"",
-                                      "{",
-                                      "[]",
-                                      "{\"value\":1,\"version\":\"7\"}",
-                                      "{\"value\":\"\",\"version\":7}",
-                                      "{\"value\":\"\"}"};
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        assert_int_equal(status_of(ask("PUT /api/manual HTTP/1.1\r\nHost: 127.0.0.1", bad[i])),
-                         400);
-    assert_int_equal(status_of(ask("POST /api/manual HTTP/1.1\r\nHost: 127.0.0.1", "")), 405);
-    assert_int_equal(status_of(ask("DELETE /api/paths HTTP/1.1\r\nHost: 127.0.0.1", "")), 405);
-    assert_int_equal(status_of(ask("PUT /api/manual HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                                   "Origin: http://evil.example",
-                                   VALID_BODY)),
-                     403);
-    assert_int_equal(status_of(get("/api/manualx")), 303);
-    assert_int_equal(world.manual.puts, 2);
-
-    restart((struct admin_config){.access = UI_ACCESS_RO});
-    assert_int_equal(status_of(get("/api/manual")), 403);
-    assert_int_equal(status_of(get("/api/paths")), 403);
-    assert_int_equal(status_of(get("/api/routes")), 200);
 }
 
 static void test_bodies_of_all_kinds(void **state)
@@ -586,8 +384,9 @@ static void test_a_slow_viewer_is_sent_everything_anew(void **state)
 static void test_shortage_costs_one_answer(void **state)
 {
     (void)state;
-    static const char *const targets[] = {"/api/routes?pretty", "/api/manual", "//x?y",
-                                          "/metrics",           "/api/events", "/api/problems"};
+    static const char *const targets[] = {
+        "/api/routes?pretty", "/api/manual", "//x?y",       "/routes",      "/api/ui",
+        "/api/paths?pretty",  "/metrics",    "/api/events", "/api/problems"};
     world_set_routes(&world, "web", "route add web /x http://127.0.0.1:1/\n");
     counter_add(&world_counters(&world, "http://127.0.0.1:1/", 0)->requests, 5);
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
@@ -667,8 +466,6 @@ static void test_unusable_addresses(void **state)
         uv_run(&world.loop, UV_RUN_ONCE);
 }
 
-#define ADMIN_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -678,7 +475,6 @@ int main(void)
         ADMIN_TEST(test_addresses),
         ADMIN_TEST(test_base_path),
         ADMIN_TEST(test_foreign_names_are_refused),
-        ADMIN_TEST(test_manual),
         ADMIN_TEST(test_bodies_of_all_kinds),
         ADMIN_TEST(test_what_is_too_much_or_wrong_is_refused),
         ADMIN_TEST(test_pipelined_requests_are_answered_in_order),
