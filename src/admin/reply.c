@@ -2,7 +2,7 @@
 #include "admin/reply.h"
 
 #include "admin/assets.h"
-#include "admin/json_write.h"
+#include "base/json_indent.h"
 
 // Stands in the page where an address begins: the page is served at paths of any depth, and its
 // policy allows no <base>.
