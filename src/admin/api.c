@@ -11,7 +11,6 @@
 #include "admin/rows.h"
 #include "admin/settings.h"
 #include "base/clock.h"
-#include "base/json_indent.h"
 
 // ---- endpoints; `head` is gone once an answer is given
 
