@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "text.h"
+#include "url.h"
 
 struct command_list {
     struct arena arena; // the texts of `del` and `weight`, and the tags of all
@@ -122,6 +123,20 @@ static int keep(struct command_list *list, struct str *text)
     return text->ptr ? 0 : ERR_NOMEM;
 }
 
+// The destination of `del`, in the form in which definitions keep theirs.
+static int set_dst(struct command_list *list, struct str dst, struct command *command,
+                   struct err *err)
+{
+    struct url url;
+    if (url_parse(dst, &url, err) != 0)
+        return err_wrap(err, "route: invalid target. %.*s", STR_FMT(dst));
+    char *text = arena_alloc(&list->arena, 3 * dst.len);
+    if (!text)
+        return ERR_NOMEM;
+    command->dst = str_make(text, url_print(dst, &url, text));
+    return 0;
+}
+
 static int invalid(struct err *err, const char *clause)
 {
     return err_set(err, ERR_INVALID, "syntax error: '%s' invalid", clause);
@@ -163,7 +178,7 @@ static int parse_add(struct parser *p, struct clause c, struct command *command,
 // The forms with tags before the plain one.
 static int parse_del(struct parser *p, struct clause c, struct command *command, struct err *err)
 {
-    struct str tags = STR_NULL, src = STR_NULL;
+    struct str tags = STR_NULL, src = STR_NULL, dst = STR_NULL;
     struct clause with_service = c;
     bool has_form = take_word(&with_service, &command->service) &&
                     take_quoted(&with_service, STR("tags"), &tags) && is_at_end(&with_service);
@@ -180,15 +195,15 @@ static int parse_del(struct parser *p, struct clause c, struct command *command,
         tags = STR_NULL;
         has_form = take_word(&c, &command->service);
         if (has_form && take_word(&c, &src))
-            take_word(&c, &command->dst);
+            take_word(&c, &dst);
         if (!has_form || !is_at_end(&c))
             return invalid(err, "route del");
     }
-    if (keep(p->list, &command->service) != 0 || keep(p->list, &command->dst) != 0 ||
+    if (keep(p->list, &command->service) != 0 ||
         split_tags(p, tags, &command->tags, &command->tag_count) != 0 ||
         (src.len > 0 && set_src(p->list, src, command) != 0))
         return ERR_NOMEM;
-    return 0;
+    return dst.len > 0 ? set_dst(p->list, dst, command, err) : 0;
 }
 
 static int parse_weight(struct parser *p, struct clause c, struct command *command, struct err *err)
@@ -308,16 +323,15 @@ static int check_spec(enum command_kind kind, const struct route_def_spec *spec,
 }
 
 static int copy_spec(struct command_list *list, const struct route_def_spec *spec,
-                     struct command *command)
+                     struct command *command, struct err *err)
 {
     bool has_place = command->kind == COMMAND_WEIGHT || spec->tag_count == 0;
+    bool has_dst = command->kind == COMMAND_DEL && has_place && spec->dst.len > 0;
     command->service = spec->service;
-    command->dst = command->kind == COMMAND_DEL && has_place ? spec->dst : STR_NULL;
     command->weight = spec->weight;
     command->text = spec->source_text;
     command->tags = arena_alloc_array(&list->arena, spec->tag_count, sizeof *command->tags);
-    if (!command->tags || keep(list, &command->service) != 0 || keep(list, &command->dst) != 0 ||
-        keep(list, &command->text) != 0 ||
+    if (!command->tags || keep(list, &command->service) != 0 || keep(list, &command->text) != 0 ||
         (has_place && spec->src.len > 0 && set_src(list, spec->src, command) != 0))
         return ERR_NOMEM;
     for (; command->tag_count < spec->tag_count; command->tag_count++) {
@@ -325,7 +339,7 @@ static int copy_spec(struct command_list *list, const struct route_def_spec *spe
         if (keep(list, &command->tags[command->tag_count]) != 0)
             return ERR_NOMEM;
     }
-    return 0;
+    return has_dst ? set_dst(list, spec->dst, command, err) : 0;
 }
 
 int command_list_add(struct command_list *list, enum command_kind kind,
@@ -342,8 +356,11 @@ int command_list_add(struct command_list *list, enum command_kind kind,
         rc = check_spec(kind, spec, err);
         if (rc != 0)
             return rc;
-        if (copy_spec(list, spec, &command) != 0)
-            return err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
+        rc = copy_spec(list, spec, &command, err);
+        if (rc == ERR_NOMEM)
+            err_set(err, rc, "%s", err_text(rc));
+        if (rc != 0)
+            return rc;
     }
     rc = append(list, &command);
     if (rc != 0) {

@@ -158,6 +158,15 @@ static struct str write_lower(struct writer *w, struct str s)
     return str_make(copy, s.len);
 }
 
+static struct str write_url(struct writer *w, struct str text, const struct url *url)
+{
+    char *copy = w->at;
+    size_t len = url_print(text, url, copy);
+    copy[len] = '\0';
+    w->at += len + 1;
+    return str_make(copy, len);
+}
+
 static struct str write_optional(struct writer *w, struct str s)
 {
     return s.len == 0 ? STR("") : write_str(w, s);
@@ -172,7 +181,7 @@ static void write_part(struct writer *w, struct str s)
 static size_t room_for(const struct parts *parts)
 {
     const struct route_def_spec *spec = parts->spec;
-    size_t room = spec->service.len + parts->host.len + parts->path.len + spec->dst.len +
+    size_t room = spec->service.len + parts->host.len + parts->path.len + 3 * spec->dst.len +
                   parts->url.name.len + parts->url.query.len + spec->instance.len +
                   spec->source_text.len + spec->health_note.len + 9;
     for (size_t i = 0; i < spec->tag_count; i++)
@@ -311,7 +320,7 @@ struct route_def *route_def_new(const struct route_def_spec *spec, struct err *e
     def->host = write_lower(&w, parts.host);
     def->path = write_str(&w, parts.path);
     def->service = write_str(&w, spec->service);
-    def->dst = write_str(&w, spec->dst);
+    def->dst = write_url(&w, spec->dst, &parts.url);
     for (size_t i = 0; i < spec->tag_count; i++)
         def->tags[i] = write_str(&w, spec->tags[i]);
     def->has_weight = spec->has_weight && spec->weight >= 0;

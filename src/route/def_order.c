@@ -159,9 +159,9 @@ void route_def_print(const struct route_def *def, double fixed_weight, struct bu
         buf_append_char(out, '"');
     for (size_t i = 0; i < def->option_count; i++) {
         buf_append_cstr(out, i == 0 ? " opts \"" : " ");
-        print_escaped(def->options[i].key, out);
+        buf_append_str(out, def->options[i].key);
         buf_append_char(out, '=');
-        print_escaped(def->options[i].value, out);
+        buf_append_str(out, def->options[i].value);
     }
     if (def->option_count > 0)
         buf_append_char(out, '"');

@@ -167,7 +167,8 @@ static int apply_weight(struct routes *routes, struct path_entry *entry,
         struct candidate *candidate = &work->candidates[i];
         if (!is_up(candidate) || !is_selected(command, candidate->def))
             continue;
-        candidate->fixed = command->weight > 0 ? command->weight / (double)up_count : 0;
+        // Stays negative when it is, so that in fabio's way a later `route add` is no duplicate.
+        candidate->fixed = command->weight / (double)up_count;
         candidate->is_none = means_none(routes, true, command->weight);
     }
     return 0;

@@ -33,21 +33,25 @@ static uint32_t slots_of(const struct route *route, uint32_t target)
     return route->ring ? weight_slots(route->targets[target].weight) : target < route->ring_len;
 }
 
+// Only those that take traffic, as fabio counts what lies on the ring.
 static void print_targets(const struct route *route, const char *host_indent,
                           const char *path_indent, struct buf *out)
 {
-    uint32_t total = 0;
-    for (uint32_t i = 0; i < route->count; i++)
+    uint32_t total = 0, last = 0;
+    for (uint32_t i = 0; i < route->count; i++) {
         total += slots_of(route, i);
+        last = slots_of(route, i) > 0 ? i : last;
+    }
     for (uint32_t i = 0; i < route->count; i++) {
         const struct route_target *target = &route->targets[i];
+        uint32_t slots = slots_of(route, i);
         struct url url;
         bool has_url = url_parse(target->def->dst, &url, NULL) == 0;
-        struct str address = has_url ? url.host : STR("");
-        buf_printf(out, "%s%s%s-- addr=", host_indent, path_indent,
-                   i + 1 < route->count ? "|" : "+");
-        buf_append_str(out, address);
-        buf_printf(out, " weight %.2f slots %u/%u\n", target->weight, slots_of(route, i), total);
+        if (slots == 0)
+            continue;
+        buf_printf(out, "%s%s%s-- addr=", host_indent, path_indent, i < last ? "|" : "+");
+        buf_append_str(out, has_url ? url.host : STR(""));
+        buf_printf(out, " weight %.2f slots %u/%u\n", (double)slots / total, slots, total);
     }
 }
 

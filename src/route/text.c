@@ -78,7 +78,9 @@ bool text_to_weight(struct str s, double *weight)
     text[s.len] = '\0';
     char *end;
     double value = strtod(text, &end);
-    if (end != text + s.len)
+    // strtod takes two forms that Go does not: "0x10" without exponent, and "nan(...)".
+    bool is_foreign = strchr(text, '(') || (strpbrk(text, "xX") && !strpbrk(text, "pP"));
+    if (end != text + s.len || is_foreign)
         return false;
     if (isnan(value))
         value = 0;

@@ -131,5 +131,6 @@ int url_parse(struct str text, struct url *url, struct err *err)
     }
     if (has_bad_percent(rest))
         return err_set(err, ERR_INVALID, "invalid URL escape in path");
+    url->path = rest;
     return 0;
 }

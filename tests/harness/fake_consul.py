@@ -2,6 +2,7 @@
 """A scripted Consul, for faults that a real one cannot be made to show. It serves the catalog, health
 and KV endpoints with blocking queries; `fault` may answer any request in its place."""
 
+import base64
 import json
 import threading
 import time
@@ -72,6 +73,12 @@ class FakeConsul:
                 self.services[name] = instances
             else:
                 self.services.pop(name, None)
+            self.index += 1
+            self._changed.notify_all()
+
+    def set_kv(self, key, text):
+        with self._changed:
+            self.kv[key] = base64.b64encode(text.encode()).decode()
             self.index += 1
             self._changed.notify_all()
 
@@ -159,6 +166,10 @@ class _Handler(BaseHTTPRequestHandler):
             name = path.rpartition("/")[2]
             return 200, [self._instance(name, *instance)
                          for instance in consul.services.get(name, [])]
+        if path.startswith("/v1/catalog/service/"):  # fabio's way to addresses and tags
+            name = path.rpartition("/")[2]
+            return 200, [self._catalog_entry(name, *instance)
+                         for instance in consul.services.get(name, [])]
         if path == "/v1/health/state/any":
             return 200, [check for name, instances in consul.services.items()
                          for instance in instances
@@ -169,6 +180,12 @@ class _Handler(BaseHTTPRequestHandler):
                      for key, value in sorted(consul.kv.items()) if key.startswith(prefix)]
             return (200, found) if found else (404, [])
         return 404, None
+
+    @staticmethod
+    def _catalog_entry(name, service_id, port, tags):
+        return {"Node": "node1", "Address": "127.0.0.1", "Datacenter": "dc1", "ServiceID": service_id,
+                "ServiceName": name, "ServiceAddress": "127.0.0.1", "ServicePort": port,
+                "ServiceTags": tags}
 
     @staticmethod
     def _instance(name, service_id, port, tags):

@@ -7,21 +7,29 @@
 #include <string.h>
 #include <strings.h>
 
+enum { OPT_LEN_MAX = 24 };
+
 void model_line_text(const struct model_line *line, char *out, size_t room)
 {
     static const char *const names[] = {"add", "del", "weight"};
-    int used = snprintf(out, room, "route %s", names[line->kind]);
+    if (line->kind == LINE_WITHOUT_EFFECT) {
+        snprintf(out, room, "%s", line->text);
+        return;
+    }
+    const char *gap = line->gap[0] ? line->gap : " ";
+    int used = snprintf(out, room, "%sroute%s%s", line->edge, gap, names[line->kind]);
     const char *words[] = {line->service, line->src, line->dst};
     for (size_t i = 0; i < 3; i++) {
         if (words[i][0])
-            used += snprintf(out + used, room - (size_t)used, " %s", words[i]);
+            used += snprintf(out + used, room - (size_t)used, "%s%s", gap, words[i]);
     }
     if (line->weight[0])
-        used += snprintf(out + used, room - (size_t)used, " weight %s", line->weight);
+        used += snprintf(out + used, room - (size_t)used, "%sweight%s%s", gap, gap, line->weight);
     if (line->tags[0])
-        used += snprintf(out + used, room - (size_t)used, " tags \"%s\"", line->tags);
+        used += snprintf(out + used, room - (size_t)used, "%stags%s\"%s\"", gap, gap, line->tags);
     if (line->opts[0])
-        snprintf(out + used, room - (size_t)used, " opts \"%s\"", line->opts);
+        used += snprintf(out + used, room - (size_t)used, "%sopts%s\"%s\"", gap, gap, line->opts);
+    snprintf(out + used, room - (size_t)used, "%s", line->edge);
 }
 
 static void split_src(const char *src, char *host, char *path)
@@ -34,15 +42,50 @@ static void split_src(const char *src, char *host, char *path)
     strcpy(path, slash ? slash : src[0] == ':' ? "" : "/");
 }
 
-static bool has_tags(const char *has, const char *wanted)
+// "x, y" to its members, each without the white space around it.
+static size_t split_tags(const char *text, char tags[MODEL_TAGS_MAX][16])
 {
-    char copy[32];
-    strcpy(copy, wanted);
-    for (char *save, *tag = strtok_r(copy, ",", &save); tag; tag = strtok_r(NULL, ",", &save)) {
-        char list[40], one[40];
-        snprintf(list, sizeof list, ",%s,", has);
-        snprintf(one, sizeof one, ",%s,", tag);
-        if (!strstr(list, one))
+    size_t count = 0;
+    while (text[0]) {
+        size_t len = strcspn(text, ","), from = 0, to = len;
+        while (from < to && isspace((unsigned char)text[from]))
+            from++;
+        while (to > from && isspace((unsigned char)text[to - 1]))
+            to--;
+        snprintf(tags[count++], 16, "%.*s", (int)(to - from), text + from);
+        text += len;
+        if (strcmp(text, ",") == 0)
+            tags[count++][0] = '\0'; // nothing behind the last comma is a member, too
+        text += text[0] == ',';
+    }
+    return count;
+}
+
+// The scheme in lower case; in the path, what a URL may not hold there escaped.
+static void print_url(const char *url, char *out)
+{
+    const char *path = strchr(strstr(url, "://") ? strstr(url, "://") + 3 : url, '/');
+    size_t scheme = strcspn(url, ":/");
+    for (const char *p = url; *p; p++) {
+        bool is_escaped = path && p > path && !strchr(path, '?') &&
+                          (strchr("{}|", *p) || (unsigned char)*p >= 0x80);
+        if (is_escaped)
+            out += sprintf(out, "%%%02X", (unsigned char)*p);
+        else
+            *out++ = (char)(p < url + scheme ? tolower((unsigned char)*p) : *p);
+    }
+    *out = '\0';
+}
+
+static bool has_tags(const struct model_target *target, const char *wanted)
+{
+    char tags[MODEL_TAGS_MAX][16];
+    size_t count = split_tags(wanted, tags);
+    for (size_t i = 0; i < count; i++) {
+        bool has = false;
+        for (size_t k = 0; k < target->tag_count; k++)
+            has = has || strcmp(target->tags[k], tags[i]) == 0;
+        if (!has)
             return false;
     }
     return true;
@@ -50,9 +93,14 @@ static bool has_tags(const char *has, const char *wanted)
 
 static bool is_same_target(const struct model_target *a, const struct model_target *b)
 {
+    if (a->tag_count != b->tag_count)
+        return false;
+    for (size_t i = 0; i < a->tag_count; i++) {
+        if (strcmp(a->tags[i], b->tags[i]) != 0)
+            return false;
+    }
     return strcmp(a->host, b->host) == 0 && strcmp(a->path, b->path) == 0 &&
-           strcmp(a->line->service, b->line->service) == 0 &&
-           strcmp(a->line->dst, b->line->dst) == 0 && strcmp(a->line->tags, b->line->tags) == 0 &&
+           strcmp(a->line->service, b->line->service) == 0 && strcmp(a->dst, b->dst) == 0 &&
            !(a->fixed < b->fixed) && !(a->fixed > b->fixed);
 }
 
@@ -60,6 +108,8 @@ static void add(struct model *model, const struct model_line *line)
 {
     struct model_target target = {.line = line, .is_up = line->is_up};
     split_src(line->src, target.host, target.path);
+    print_url(line->dst, target.dst);
+    target.tag_count = split_tags(line->tags, target.tags);
     target.fixed = line->weight[0] ? atof(line->weight) : 0;
     if (target.fixed < 0)
         target.fixed = 0;
@@ -72,13 +122,14 @@ static void add(struct model *model, const struct model_line *line)
 
 static bool is_selected(const struct model_line *line, const struct model_target *target)
 {
-    char host[48], path[48];
+    char host[48], path[48], dst[96];
     split_src(line->src, host, path);
+    print_url(line->dst, dst);
     return (!line->service[0] || strcmp(line->service, target->line->service) == 0) &&
            (!line->src[0] ||
             (strcmp(host, target->host) == 0 && strcmp(path, target->path) == 0)) &&
-           (line->kind != LINE_DEL || !line->dst[0] || strcmp(line->dst, target->line->dst) == 0) &&
-           has_tags(target->line->tags, line->tags);
+           (line->kind != LINE_DEL || !line->dst[0] || strcmp(dst, target->dst) == 0) &&
+           has_tags(target, line->tags);
 }
 
 static void del(struct model *model, const struct model_line *line)
@@ -98,7 +149,7 @@ static void weigh(struct model *model, const struct model_line *line)
         count += model->at[i].is_up && is_selected(line, &model->at[i]);
     for (size_t i = 0; i < model->count; i++) {
         if (model->at[i].is_up && is_selected(line, &model->at[i]))
-            model->at[i].fixed = weight > 0 ? weight / count : 0;
+            model->at[i].fixed = weight / count;
     }
 }
 
@@ -118,7 +169,7 @@ static void share_out(struct model *model)
                 continue;
             all++;
             fixed += other->fixed > 0;
-            sum += other->fixed;
+            sum += other->fixed > 0 ? other->fixed : 0;
         }
         bool is_scaled = sum > 1 || (fixed >= all && sum < 1);
         if (!target->is_up)
@@ -182,36 +233,65 @@ void model_build(struct model *model, const struct model_line *services, size_t 
         case LINE_ADD: add(model, &manual[i]); break;
         case LINE_DEL: del(model, &manual[i]); break;
         case LINE_WEIGHT: weigh(model, &manual[i]); break;
+        case LINE_WITHOUT_EFFECT: break;
         }
     }
     share_out(model);
 }
 
+// By the key alone; of equal keys the one written later goes first.
 static int compare_opts(const void *a, const void *b)
 {
-    return strcmp(a, b);
+    const char *left = a, *right = b;
+    size_t left_len = strcspn(left, "="), right_len = strcspn(right, "=");
+    int order = memcmp(left, right, left_len < right_len ? left_len : right_len);
+    if (order == 0 && left_len != right_len)
+        order = left_len < right_len ? -1 : 1;
+    return order ? order : (int)right[OPT_LEN_MAX - 1] - (int)left[OPT_LEN_MAX - 1];
+}
+
+static void print_opts(const char *opts, char *out, size_t room)
+{
+    char words[6][OPT_LEN_MAX], copy[48];
+    size_t count = 0;
+    int used = 0;
+    strcpy(copy, opts);
+    for (char *save, *word = strtok_r(copy, " \t", &save); word;
+         word = strtok_r(NULL, " \t", &save)) {
+        strcpy(words[count], word);
+        words[count][OPT_LEN_MAX - 1] = (char)count;
+        count++;
+    }
+    qsort(words, count, sizeof words[0], compare_opts);
+    const char *before = NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strcspn(words[i], "=");
+        bool is_repeated =
+            before && strncmp(before, words[i], len) == 0 && strcspn(before, "=") == len;
+        before = words[i];
+        if (!is_repeated)
+            used += snprintf(out + used, room - (size_t)used, "%s%s%s", used ? " " : " opts \"",
+                             words[i], words[i][len] ? "" : "=");
+    }
+    if (used)
+        snprintf(out + used, room - (size_t)used, "\"");
 }
 
 static void print_target(const struct model_target *target, char *out, size_t room)
 {
     const struct model_line *line = target->line;
     int used = snprintf(out, room, "%sroute add %s %s%s %s", out[-1] ? "\n" : "", line->service,
-                        target->host, target->path, line->dst);
+                        target->host, target->path, target->dst);
     if (target->fixed > 0)
         used += snprintf(out + used, room - (size_t)used, " weight %.4f", target->fixed);
-    if (line->tags[0])
-        used += snprintf(out + used, room - (size_t)used, " tags \"%s\"", line->tags);
-    if (!line->opts[0])
-        return;
-    char words[4][16], copy[32];
-    size_t count = 0;
-    strcpy(copy, line->opts);
-    for (char *save, *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
-        strcpy(words[count++], word);
-    qsort(words, count, sizeof words[0], compare_opts);
-    for (size_t i = 0; i < count; i++)
-        used += snprintf(out + used, room - (size_t)used, "%s%s", i ? " " : " opts \"", words[i]);
-    snprintf(out + used, room - (size_t)used, "\"");
+    for (size_t i = 0; i < target->tag_count; i++) {
+        used += snprintf(out + used, room - (size_t)used, "%s", i ? "," : " tags \"");
+        for (const char *p = target->tags[i]; *p; p++) // Go's quoting
+            used += snprintf(out + used, room - (size_t)used, "%s%c", *p == '\\' ? "\\" : "", *p);
+    }
+    if (target->tag_count)
+        used += snprintf(out + used, room - (size_t)used, "\"");
+    print_opts(line->opts, out + used, room - (size_t)used);
 }
 
 // Negative when a's route is printed before b's.

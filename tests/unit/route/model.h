@@ -6,27 +6,33 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { MODEL_LINES_MAX = 64, MODEL_TEXT_MAX = 160 };
+enum { MODEL_LINES_MAX = 64, MODEL_TEXT_MAX = 256, MODEL_TAGS_MAX = 4 };
 
 // One line of a service or of the manual commands, in words as well.
 struct model_line {
-    enum { LINE_ADD, LINE_DEL, LINE_WEIGHT } kind;
+    enum { LINE_ADD, LINE_DEL, LINE_WEIGHT, LINE_WITHOUT_EFFECT } kind;
     char service[16]; // "" in a command: any
     char src[48];     // as written; "" in `del`: any
-    char dst[32];     // "" in `del`: any
+    char dst[48];     // as written; "" in `del`: any
     char weight[8];   // as written; "": none
-    char tags[16];    // "x,y"; "": none
-    char opts[32];    // "": none
+    char tags[40];    // "x, y"; "": none
+    char opts[48];    // "": none
     bool is_up;
+    // Between words, and in front of the line and behind it; "" stands for one space and nothing.
+    char gap[8], edge[4];
+    char text[96]; // the whole line where it has no effect: a comment, a blank, a bad command
 };
 
-// Writes the line as a command.
+// Writes the line as it would be written by hand.
 void model_line_text(const struct model_line *line, char *out, size_t room);
 
 struct model_target {
     const struct model_line *line;
     char host[48];
     char path[48];
+    char dst[96]; // as printed
+    char tags[MODEL_TAGS_MAX][16];
+    size_t tag_count;
     double fixed;
     double weight;
     bool is_up;

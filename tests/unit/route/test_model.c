@@ -4,87 +4,22 @@
 // at once.
 #include "fixture.h"
 
-#include "base/rng.h"
-#include "model.h"
+#include "generate.h"
 
-enum { TEXTS = 12000, CHANGES = 4000, SERVICES = 4, LINES_EACH = 6, MANUAL_MAX = 10 };
-
-static const char *const HOSTS[] = {
-    "",         "a.com",       "A.com", "b.a.com", "*.a.com",  "*.com",   "{a,b}.com",
-    "a.com:80", "?.com",       "a*",    "x.*",     "[ab].com", "*",       ":1234",
-    "*.com:80", "{a,b}.a.com", "b.com", "c.org",   "*a.com",   "b.?.com",
+enum {
+    TABLES = 12000,
+    TEXTS = 12000,
+    CHANGES = 4000,
+    SERVICES = 4,
+    LINES_EACH = 6,
+    MANUAL_MAX = 10
 };
-static const char *const PATHS[] = {"/",      "/a",   "/a/b", "/b", "/A", "/ab",
-                                    "/a/b/c", "/B/c", "/c",   "/d", "/e"};
+
 static const char *const REQUEST_HOSTS[] = {"",        "a.com",   "A.COM:80", "b.a.com",
                                             "c.a.com", "b.com",   "x.org",    "c.b.a.com",
                                             "a",       "x.a.com", ":1234",    "c.org"};
 static const char *const REQUEST_PATHS[] = {"/",   "/a", "/a/b",     "/a/bx", "/A/B/c",
                                             "/bc", "/x", "/a/b/c/d", "/e"};
-
-#define ONE_OF(rng, array) (array)[rng_below(rng, ARRAY_LEN(array))]
-
-static void random_src(struct rng *rng, struct model_line *line)
-{
-    const char *host = ONE_OF(rng, HOSTS);
-    snprintf(line->src, sizeof line->src, "%s%s", host, host[0] == ':' ? "" : ONE_OF(rng, PATHS));
-}
-
-static void random_words(struct rng *rng, struct model_line *line, const char *service)
-{
-    static const char *const weights[] = {"", "", "", "0.2", "0.25", "0.5", "1", "3", "0", "-1"};
-    static const char *const tags[] = {"", "", "x", "y", "x,y"};
-    static const char *const opts[] = {"", "", "strip=/a", "host=dst", "strip=/b host=dst"};
-    random_src(rng, line);
-    snprintf(line->service, sizeof line->service, "%s", service);
-    snprintf(line->dst, sizeof line->dst, "http://h:%u/", 1 + rng_below(rng, 3));
-    snprintf(line->weight, sizeof line->weight, "%s", ONE_OF(rng, weights));
-    snprintf(line->tags, sizeof line->tags, "%s", ONE_OF(rng, tags));
-    snprintf(line->opts, sizeof line->opts, "%s", ONE_OF(rng, opts));
-}
-
-static const char *random_service(struct rng *rng)
-{
-    static const char *const names[] = {"s", "s-a", "t", "u"};
-    return ONE_OF(rng, names);
-}
-
-static void random_definition(struct rng *rng, struct model_line *line)
-{
-    *line = (struct model_line){.kind = LINE_ADD, .is_up = rng_below(rng, 5) > 0};
-    random_words(rng, line, random_service(rng));
-}
-
-static void random_command(struct rng *rng, struct model_line *line)
-{
-    *line = (struct model_line){.is_up = true};
-    random_words(rng, line, random_service(rng));
-    line->kind = rng_below(rng, 3);
-    if (line->kind == LINE_ADD)
-        return;
-    line->opts[0] = '\0';
-    if (line->kind == LINE_WEIGHT) {
-        line->dst[0] = '\0';
-        if (!line->weight[0])
-            strcpy(line->weight, "0.4");
-        if (line->tags[0] && rng_below(rng, 2))
-            line->service[0] = '\0';
-        return;
-    }
-    line->weight[0] = '\0';
-    if (line->tags[0]) {
-        line->src[0] = line->dst[0] = '\0';
-        if (rng_below(rng, 2))
-            line->service[0] = '\0';
-    } else if (rng_below(rng, 3) > 0) {
-        if (rng_below(rng, 2))
-            line->dst[0] = '\0';
-    } else if (rng_below(rng, 4) == 0) {
-        line->src[0] = line->dst[0] = '\0';
-    } else {
-        line->dst[0] = '\0';
-    }
-}
 
 static struct route_def *definition_of(const struct model_line *line)
 {
@@ -106,20 +41,10 @@ static void set_service(struct routes *routes, size_t index, const struct model_
         route_def_unref(defs[i]);
 }
 
-static void text_of(const struct model_line *lines, size_t count, char *out, size_t room)
-{
-    out[0] = '\0';
-    for (size_t i = 0; i < count; i++) {
-        size_t used = strlen(out);
-        model_line_text(&lines[i], out + used, room - used);
-        strcat(out, "\n");
-    }
-}
-
 static void set_manual(struct routes *routes, const struct model_line *lines, size_t count)
 {
     char text[MANUAL_MAX * MODEL_TEXT_MAX];
-    text_of(lines, count, text, sizeof text);
+    generate_print(lines, count, text, sizeof text);
     routes_set_text(routes, text);
 }
 
@@ -127,18 +52,18 @@ static void set_manual(struct routes *routes, const struct model_line *lines, si
 struct input {
     struct model_line services[SERVICES][LINES_EACH];
     size_t service_counts[SERVICES];
-    struct model_line manual[MANUAL_MAX];
+    struct model_line manual[GENERATE_LINES_MAX];
     size_t manual_count;
 };
 
 static void explain(const struct input *input)
 {
-    char text[(SERVICES * LINES_EACH + MANUAL_MAX) * MODEL_TEXT_MAX];
+    char text[(SERVICES * LINES_EACH + GENERATE_LINES_MAX) * MODEL_TEXT_MAX];
     for (size_t i = 0; i < SERVICES; i++) {
-        text_of(input->services[i], input->service_counts[i], text, sizeof text);
+        generate_print(input->services[i], input->service_counts[i], text, sizeof text);
         print_message("# service-%zu\n%s", i, text);
     }
-    text_of(input->manual, input->manual_count, text, sizeof text);
+    generate_print(input->manual, input->manual_count, text, sizeof text);
     print_message("# manual\n%s", text);
 }
 
@@ -147,11 +72,11 @@ static void random_input(struct rng *rng, struct input *input)
     for (size_t i = 0; i < SERVICES; i++) {
         input->service_counts[i] = rng_below(rng, LINES_EACH + 1);
         for (size_t k = 0; k < input->service_counts[i]; k++)
-            random_definition(rng, &input->services[i][k]);
+            generate_definition(rng, &input->services[i][k]);
     }
     input->manual_count = rng_below(rng, MANUAL_MAX + 1);
     for (size_t k = 0; k < input->manual_count; k++)
-        random_command(rng, &input->manual[k]);
+        generate_command(rng, &input->manual[k]);
 }
 
 static void build_model(struct model *model, const struct input *input)
@@ -214,7 +139,7 @@ static void fresh_tables_agree_with_the_model(void **state)
     struct rng rng;
     rng_init(&rng, 20261);
     size_t targets = 0;
-    for (int n = 0; n < TEXTS; n++) {
+    for (int n = 0; n < TABLES; n++) {
         bool is_ignoring_case = n % 4 == 3;
         struct routes_config config = {.matcher = is_ignoring_case ? ROUTE_MATCH_IPREFIX
                                                                    : ROUTE_MATCH_PREFIX};
@@ -234,7 +159,72 @@ static void fresh_tables_agree_with_the_model(void **state)
         routes_free(routes);
         assert_int_equal(bindings.bound, 0);
     }
-    assert_in_range(targets, TEXTS * 4, TEXTS * 40);
+    assert_in_range(targets, TABLES * 4, TABLES * 40);
+}
+
+static void ignore_bad_line(void *ctx, uint32_t line, struct str text, const char *reason)
+{
+    (void)line;
+    (void)text;
+    (void)reason;
+    ++*(size_t *)ctx;
+}
+
+static void compare_weights(const struct table *table, const struct model *model,
+                            const struct input *input)
+{
+    struct table_iterator at = {0};
+    for (const struct route *route; (route = table_next_route(table, &at));) {
+        size_t i = 0;
+        for (uint32_t k = 0; k < route->count; k++, i++) {
+            while (i < model->count && (strcmp(model->at[i].host, route->host.ptr) != 0 ||
+                                        strcmp(model->at[i].path, route->path.ptr) != 0))
+                i++;
+            double difference =
+                i < model->count ? route->targets[k].weight - model->at[i].weight : 1;
+            if (difference > 1e-9 || difference < -1e-9) {
+                explain(input);
+                fail_msg("%s%s: target %u has weight %f", route->host.ptr, route->path.ptr, k,
+                         route->targets[k].weight);
+            }
+        }
+    }
+}
+
+// The whole language, bad lines included: these lose only themselves.
+static void whole_texts_agree_with_the_model(void **state)
+{
+    (void)state;
+    static struct input input;
+    static struct model model;
+    static char text[GENERATE_LINES_MAX * MODEL_TEXT_MAX];
+    struct rng rng;
+    rng_init(&rng, 20263);
+    size_t targets = 0, bad_lines = 0;
+    for (int n = 0; n < TEXTS; n++) {
+        const struct generate_text how = {.has_differences = true,
+                                          .number = n % 2 ? (unsigned)n : 0};
+        memset(&input, 0, sizeof input);
+        input.manual_count = generate_text(&rng, &how, input.manual);
+        struct str all =
+            str_make(text, generate_print(input.manual, input.manual_count, text, sizeof text));
+        struct command_list *list =
+            command_list_parse(all, STR("test"), ignore_bad_line, &bad_lines);
+        struct bindings bindings;
+        struct routes *routes = routes_make(&bindings, NULL);
+        assert_int_equal(routes_set_manual(routes, list), 0);
+        struct table *table = routes_build_now(routes);
+        build_model(&model, &input);
+        compare_prints(table, &model, &input);
+        compare_weights(table, &model, &input);
+        assert_int_equal(table_target_count(table), model.count);
+        targets += model.count;
+        table_free(table);
+        routes_free(routes);
+        assert_int_equal(bindings.bound, 0);
+    }
+    assert_in_range(targets, TEXTS * 2, TEXTS * GENERATE_LINES_MAX);
+    assert_in_range(bad_lines, TEXTS / 4, TEXTS);
 }
 
 // What tells two tables apart.
@@ -273,7 +263,7 @@ static void random_change(struct rng *rng, struct routes *routes, struct input *
     if (rng_below(rng, 4) == 0) {
         input->manual_count = rng_below(rng, MANUAL_MAX + 1);
         for (size_t k = 0; k < input->manual_count; k++)
-            random_command(rng, &input->manual[k]);
+            generate_command(rng, &input->manual[k]);
         set_manual(routes, input->manual, input->manual_count);
         return;
     }
@@ -285,7 +275,7 @@ static void random_change(struct rng *rng, struct routes *routes, struct input *
         input->service_counts[i] = rng_below(rng, LINES_EACH + 1);
     for (size_t k = 0; k < input->service_counts[i]; k++) {
         if (how == 1 || rng_below(rng, 3) == 0)
-            random_definition(rng, &input->services[i][k]);
+            generate_definition(rng, &input->services[i][k]);
         else if (rng_below(rng, 3) == 0)
             input->services[i][k].is_up = !input->services[i][k].is_up;
     }
@@ -349,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fresh_tables_agree_with_the_model),
+        cmocka_unit_test(whole_texts_agree_with_the_model),
         cmocka_unit_test(changed_tables_equal_fresh_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

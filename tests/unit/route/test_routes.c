@@ -175,7 +175,13 @@ static void down_targets_own_their_route_but_take_nothing(void **state)
     struct buf out;
     buf_init(&out, 1000);
     table_print_detail(table, &out);
-    assert_true(str_find(buf_str(&out), STR("addr=h:1 weight 0.00 slots 0/0")) >= 0);
+    buf_append_char(&out, '\0');
+    assert_string_equal(out.ptr,
+                        "+-- host=\n|   +-- path=/\n|       +-- addr=h:9 weight 1.00 slots 1/1\n"
+                        "+-- host=a\n|   +-- path=/\n"
+                        "|       |-- addr=h:2 weight 0.50 slots 5000/10000\n"
+                        "|       +-- addr=h:1 weight 0.50 slots 5000/10000\n"
+                        "+-- host=b\n    +-- path=/\n");
     buf_fini(&out);
     buf_fini(&problems);
     table_free(table);

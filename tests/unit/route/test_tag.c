@@ -127,7 +127,7 @@ static void makes_one_command_of_a_tag(void **state)
          "route add svc / tcp://1.2.3.4:5000 opts \"redirect=301\""},
         {"p-/ redirect=301,http://b/%zz", ""},
         {"p-/ strip=/a strip=/b x", "route add svc /" HTTP " opts \"strip=/b x=\""},
-        {"p-/ x=\"q\\", "route add svc /" HTTP " opts \"x=\\\"q\\\\\""},
+        {"p-/ x=\"q\\", "route add svc /" HTTP " opts \"x=\"q\\\""},
         {"p-/t[a", ""},
         {"p-[x/", "route add svc [x/" HTTP}, // found when the table is built
         {"p-/ strip=/#", ""},

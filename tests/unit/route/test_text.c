@@ -134,6 +134,46 @@ static void refuses_what_is_no_url(void **state)
     }
 }
 
+// What Go's net/url makes of the same texts.
+static void prints_urls(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"http://h/", NULL},
+        {"HTTP://H:80/A", "http://H:80/A"},
+        {"http://h/\xc3\xa9", "http://h/%C3%A9"},
+        {"http://h/{x}|^`", "http://h/%7Bx%7D%7C%5E%60"},
+        {"http://h/a%2fb%41", NULL},
+        {"http://h/a%2fb%41{", "http://h/a/bA%7B"},
+        {"http://h/!'()*[]", NULL},
+        {"http://h/!'()*[]\"", "http://h/%21%27%28%29%2A%5B%5D%22"},
+        {"http://h/#", "http://h/"},
+        {"http://h/?", NULL},
+        {"http://h/?x={}#f", NULL},
+        {"http://u:p@h:80/", NULL},
+        {"HTTP://u:p@h:80", "http://u:p@h:80"},
+        {"http://\xc3\xa9:80/", "http://%C3%A9:80/"},
+        {"http://[::1]:80/", NULL},
+        {"http:///x", NULL},
+        {"https://$host$path", NULL},
+        {"/\xc3\xa9?x#", "/%C3%A9?x"},
+        {"//h/{", "//h/%7B"},
+        {"Localhost:5000", "localhost:5000"},
+        {"other", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char out[128];
+        struct url url;
+        struct err err = {0};
+        struct str text = str_of(rows[i][0]);
+        assert_int_equal(url_parse(text, &url, &err), 0);
+        size_t len = url_print(text, &url, out);
+        assert_in_range(len, 1, 3 * text.len);
+        out[len] = '\0';
+        assert_string_equal(out, rows[i][1] ? rows[i][1] : rows[i][0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +183,7 @@ int main(void)
         cmocka_unit_test(reads_weights),
         cmocka_unit_test(takes_urls_apart),
         cmocka_unit_test(refuses_what_is_no_url),
+        cmocka_unit_test(prints_urls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
