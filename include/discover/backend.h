@@ -24,6 +24,9 @@ struct backend_ops {
     // Withdraws the process's own registration (shutdown, first step); on_done when answered or
     // after 3 s.
     void (*deregister)(void *self, void (*on_done)(void *ctx), void *ctx);
+    // A table was published: what the routes ask to be registered may have changed. NULL when the
+    // backend registers nothing.
+    void (*on_published)(void *self);
     // Age of the data in ms, 0 while it is current; UINT64_MAX when never read.
     uint64_t (*data_age_ms)(void *self);
     // Appends the backend's metrics in Prometheus text, and its state as one JSON object.

@@ -299,7 +299,10 @@ static void on_tick(uv_timer_t *timer)
 static void on_published(void *ctx, const struct table *table)
 {
     struct process *process = ctx;
+    const struct backend *backend = process->backend;
     (void)table;
+    if (backend && backend->ops->on_published)
+        backend->ops->on_published(backend->self);
     if (process->proxy) {
         proxy_set_noroute_html(process->proxy, feed_noroute_html(process->feed));
         targets_collect(process->targets);

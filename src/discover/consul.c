@@ -315,6 +315,13 @@ static void deregister(void *self, void (*on_done)(void *ctx), void *ctx)
         on_done(ctx);
 }
 
+static void on_published(void *self)
+{
+    const struct consul *consul = self;
+    if (consul->registrar)
+        registrar_tick(consul->registrar);
+}
+
 static uint64_t data_age_ms(void *self)
 {
     const struct consul *consul = self;
@@ -331,6 +338,7 @@ static const struct backend_ops OPS = {
     .stop = stop,
     .free = consul_free,
     .deregister = deregister,
+    .on_published = on_published,
     .data_age_ms = data_age_ms,
     .write_metrics = consul_write_metrics,
     .write_json = consul_write_json,

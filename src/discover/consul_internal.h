@@ -143,7 +143,7 @@ void consul_overrides_cancel(struct consul *consul);
 // consul_register.c
 MUST_CHECK struct registrar *registrar_new(struct consul *consul, struct err *err);
 void registrar_free(struct registrar *registrar); // aborts its calls
-void registrar_tick(struct registrar *registrar); // once a second
+void registrar_tick(struct registrar *registrar); // once a second and after each table
 void registrar_deregister(struct registrar *registrar, void (*on_done)(void *ctx), void *ctx);
 
 // consul_report.c

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The process as a Consul service (as fabio registers itself): under its own name and under every
 // name that a route asks for with register=.
-// 1. Each second: names come and go with the published table. A new one is registered with a TTL
-// and
-//    an HTTP check, and its TTL check is passed at once.
+// 1. With each table, and each second: names come and go with the published table. A new one is
+//    registered with a TTL and an HTTP check, and its TTL check is passed at once.
 // 2. Every ten seconds the TTL check is passed. An agent that has forgotten it answers 404 (older
-// ones
-//    500 "Unknown check"): the name is registered again.
+//    ones 500 "Unknown check"): the name is registered again.
 // 3. A name that no route asks for any more, and all names at shutdown, are deregistered.
 // A failed call is repeated a second later. Independent of the watches.
 #include "discover/consul_internal.h"
@@ -434,10 +432,12 @@ void registrar_deregister(struct registrar *registrar, void (*on_done)(void *ctx
     registrar->left_ctx = ctx;
     LIST_FOREACH_SAFE (link, &registrar->entries) {
         struct entry *entry = CONTAINER_OF(link, struct entry, link);
+        // A registration that is under way may have been taken in already.
+        bool may_be_registered = entry->is_registered || entry->call;
         if (entry->call)
             http_call_cancel(entry->call);
         entry->call = NULL;
-        if (entry->is_registered)
+        if (may_be_registered)
             send_next(entry);
         if (!entry->call)
             entry_free(entry);

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/addr.h"
 #include "net/listener.h"
 #include "net/tls.h"
 #include "proxy/access_log.h"
@@ -119,19 +120,21 @@ static int bind_listener(const struct listener_config *listener,
 
 int proxy_check_listeners(const struct proxy_config *config, struct err *err)
 {
-    // All are held until the last one, so that two of one address are found too.
-    int sockets[LISTENERS_MAX];
-    unsigned count = 0;
-    for (; count < config->listener_count; count++) {
-        const struct listener_config *listener = &config->listeners[count];
-        sockets[count] = bind_listener(listener, &listener->sockaddr, true, err);
-        if (sockets[count] < 0)
-            break;
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        const struct listener_config *listener = &config->listeners[i];
+        // Sockets that share their port would not mind.
+        for (unsigned k = 0; k < i; k++) {
+            if (str_eq(listener->addr, config->listeners[k].addr) &&
+                addr_port((const struct sockaddr *)&listener->sockaddr) != 0)
+                return err_set(err, ERR_INVALID, "listen on %.*s: the address is named twice",
+                               STR_FMT(listener->addr));
+        }
+        int fd = bind_listener(listener, &listener->sockaddr, true, err);
+        if (fd < 0)
+            return err->code;
+        close(fd);
     }
-    int rc = count < config->listener_count ? err->code : 0;
-    while (count > 0)
-        close(sockets[--count]);
-    return rc;
+    return 0;
 }
 
 static int bind_sockets(struct proxy *proxy, int (*sockets)[LISTENERS_MAX], struct err *err)

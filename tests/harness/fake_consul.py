@@ -53,7 +53,10 @@ class FakeConsul:
         self.services = {}  # name -> list of (id, port, tags)
         self.kv = {}  # key -> value
         self.fault = None
-        self.requests = []  # (time, path) of every request
+        self.requests = []  # (time, path) of every GET
+        self.fields = []  # the header fields of every GET, names in lower case
+        self.registered = {}  # id -> body of the registration
+        self.writes = []  # (method, path without query, parsed body) of every PUT
         self.stopping = threading.Event()
         self._changed = threading.Condition()
         self._server = _Server(("127.0.0.1", self.port), _Handler)
@@ -120,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         consul = self.server.consul
         consul.requests.append((time.monotonic(), self.path))
+        consul.fields.append({name.lower(): value for name, value in self.headers.items()})
         if self._faulty():
             return
         url = urllib.parse.urlsplit(self.path)
@@ -134,8 +138,25 @@ class _Handler(BaseHTTPRequestHandler):
         answer(status, json.dumps(body).encode(), consul.index)(self)
 
     def do_PUT(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        answer(200, b"true", None)(self)
+        consul = self.server.consul
+        text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            body = json.loads(text)
+        except ValueError:
+            body = text
+        path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
+        consul.writes.append(("PUT", path, body))
+        if self._faulty():
+            return
+        status, name = 200, path.rpartition("/")[2]
+        if path == "/v1/agent/service/register":
+            consul.registered[body["ID"]] = body
+        elif path.startswith("/v1/agent/service/deregister/"):
+            consul.registered.pop(name, None)
+        elif path.startswith("/v1/agent/check/update/"):
+            known = {check.get("CheckID") for service in consul.registered.values() for check in service["Checks"]}
+            status = 200 if name in known else 404
+        answer(status, b"true", None)(self)
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -157,6 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
         consul = self.server.consul
         if path == "/v1/agent/self":
             return 200, {"Config": {"Datacenter": "dc1", "NodeName": "node1"}}
+        if path == "/v1/agent/services":
+            return 200, consul.registered
         if path == "/v1/status/leader":
             return 200, "127.0.0.1:8300"
         if path == "/v1/catalog/services":
