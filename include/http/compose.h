@@ -51,7 +51,8 @@ struct http_answer {
     bool says_keep_alive;      // write Connection: keep-alive (HTTP/1.0 clients)
     enum http_framing framing; // as sent to the client; CHUNKED never to a 1.0 client
     struct str sts;            // Strict-Transport-Security value to add; empty: none
-    struct str date;           // IMF-fixdate, written when upstream sent no Date
+    struct str extra; // field lines to add, of Vary, Content-Encoding and ETag; empty: none
+    struct str date;  // IMF-fixdate, written when upstream sent no Date
 };
 
 // Response head for the client, through the empty line; also for 1xx (framing NONE). For a 101 the

@@ -68,6 +68,7 @@ struct listener_config {
 };
 
 struct access_format;
+struct gzip_types;
 
 struct proxy_config {
     struct listener_config listeners[LISTENERS_MAX];
@@ -104,6 +105,9 @@ struct proxy_config {
     uint32_t upstream_handshake_timeout_ms; // 10 s
     struct str upstream_ca_file;            // trusted beside the system's; empty: none
     struct str upstream_ca_path;
+
+    const struct gzip_types *gzip_types; // proxy/gzip_types.h; NULL: nothing is compressed
+    uint32_t gzip_max;                   // responses that a worker compresses at a time
 
     const struct access_format *access_log; // proxy/access_log.h; NULL: off
 };

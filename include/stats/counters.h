@@ -49,6 +49,8 @@
     X(reused, "Requests sent on a pooled upstream connection.")                      \
     X(replays, "Requests replayed because a pooled connection had died.")            \
     X(surplus_bytes, "Upstream connections closed for bytes behind a response.")     \
+    X(gzipped, "Responses compressed for the client.")                               \
+    X(gzip_shed, "Responses sent as they are because too many were compressed.")     \
     X(access_log_dropped, "Access log lines dropped because the log was full.")      \
     X(turns, "Turns of the worker's event loop.")
 

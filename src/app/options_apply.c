@@ -4,6 +4,7 @@
 #include "app/address_template.h"
 #include "options_row.h"
 #include "proxy/access_log.h"
+#include "proxy/gzip_types.h"
 
 static int out_of_memory(struct err *err)
 {
@@ -197,6 +198,15 @@ int option_apply_access_log(struct options *options, struct option_storage *stor
     if (rc == 0 && text_of(storage, "log.access.target").len != 0)
         options->proxy.access_log = format;
     return rc;
+}
+
+int option_apply_gzip_types(struct options *options, struct option_storage *storage,
+                            const struct option_row *row, struct err *err)
+{
+    struct str text = text_of(storage, row->key);
+    if (text.len == 0)
+        return 0;
+    return gzip_types_compile(&storage->arena, text, &options->proxy.gzip_types, err);
 }
 
 int option_apply_access_target(struct options *options, struct option_storage *storage,

@@ -467,8 +467,14 @@ const struct option_row OPTION_ROWS[] = {
      .apply = option_apply_header_value,
      .help = "Value of that header."},
     {.key = "proxy.gzip.contenttype", .type = OPTION_STRING, .preset = "",
-     .json = "Proxy.GZIPContentTypes", .print = option_print_regexp, .state = OPTION_REFUSED,
-     .help = "Content types to compress."},
+     .json = "Proxy.GZIPContentTypes", .print = option_print_regexp,
+     .apply = option_apply_gzip_types,
+     .help = "Regular expression, searched for in the Content-Type of responses; those where it is "
+             "found are compressed for clients that accept gzip. Empty: none (docs/http.md)."},
+    {.key = "proxy.gzip.maxstreams", .type = OPTION_INT, .preset = "128",
+     .json = "Proxy.GZIPMaxStreams", FIELD(proxy.gzip_max), .min = 1, .max = 65536,
+     .help = "Responses that a worker compresses at a time, 270 KB of memory each; more pass as "
+             "they are."},
     {.key = "proxy.header.requestid", .type = OPTION_STRING, .preset = "",
      .json = "Proxy.RequestID", FIELD(proxy.compose.request_id_header),
      .apply = option_apply_header_name,

@@ -438,6 +438,7 @@ int http_compose_response(const struct http_head *head, const struct http_answer
     if (is_final) {
         if (!has_date && answer->date.len)
             put_field(&writer, STR("Date"), answer->date);
+        put(&writer, answer->extra);
         put_response_framing(&writer, head, answer);
     } else if (head->is_upgrade) {
         PUT(&writer, "Connection: Upgrade\r\n");

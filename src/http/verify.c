@@ -122,7 +122,10 @@ static bool is_replaced(const struct http_field *field, const struct http_answer
 {
     return field->id == HTTP_FIELD_CONTENT_LENGTH ||
            (field->id == HTTP_FIELD_STRICT_TRANSPORT_SECURITY && answer->sts.len) ||
-           (field->id == HTTP_FIELD_DATE && answer->date.len);
+           (field->id == HTTP_FIELD_DATE && answer->date.len) ||
+           (answer->extra.len &&
+            (field->id == HTTP_FIELD_VARY || field->id == HTTP_FIELD_CONTENT_ENCODING ||
+             str_ieq(field->name, STR("ETag"))));
 }
 
 bool http_verify_response(const struct http_head *head, const struct http_answer *answer,

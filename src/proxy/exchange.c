@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "proxy/gzip_rules.h"
 
 static struct exchange *get_exchange(struct worker *worker)
 {
@@ -71,6 +72,7 @@ static void finish(struct exchange *exchange)
     block_put(&worker->loop.blocks, exchange->request);
     block_put(&worker->loop.blocks, exchange->response);
     block_put(&worker->loop.blocks, exchange->sent_head);
+    gzip_put(&worker->gzip, exchange->gzip);
     if (exchange->accepts_trailers)
         buf_fini(&exchange->trailers);
     unpin_target(exchange);
@@ -132,6 +134,8 @@ int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, s
     exchange->is_idempotent = http_method_is_idempotent(head);
     exchange->accepts_trailers = head->accepts_trailers;
     exchange->start_us = clock_now_us();
+    if (worker->config->gzip_types)
+        exchange->accepts_gzip = gzip_is_accepted(head);
     if (worker->config->compose.request_id_header.len)
         request_id_next(&worker->request_ids, exchange->request_id);
     stream->exchange = exchange;
@@ -316,9 +320,7 @@ void exchange_abort(struct exchange *exchange, bool is_client_fault)
     else if (exchange->counters && exchange->phase == EXCHANGE_WAITING && is_client_fault)
         note_duration(exchange, CODE_CLIENT_ABORT);
     // RST where the end of the connection would be the end of the body.
-    bool with_reset = exchange->phase == EXCHANGE_ANSWERING &&
-                      exchange->download.framing == HTTP_BODY_CLOSE &&
-                      !exchange->download.is_rechunked;
+    bool with_reset = exchange->phase == EXCHANGE_ANSWERING && exchange->ends_with_close;
     finish(exchange);
     stream->ops->close(stream, with_reset);
 }

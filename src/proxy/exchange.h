@@ -44,6 +44,8 @@ struct exchange {
     bool is_websocket;
     bool is_idempotent;
     bool accepts_trailers;
+    bool accepts_gzip;    // and compression is on
+    bool ends_with_close; // the end of the connection ends the answer
     bool may_stay;   // a further try may go to the same target: only a pooled connection had died
     bool can_replay; // `request` is all that was read of the request
     bool is_conn_paused;      // the upstream is not read: the client does not take
@@ -64,6 +66,7 @@ struct exchange {
     uint8_t request_id[REQUEST_ID_BYTES]; // with proxy.header.requestid
     struct body upload;
     struct body download;
+    struct gzip *gzip; // of the download; NULL: it passes as it is
     struct buf
         trailers; // of the direction that collects them; set up when the client takes trailers
 

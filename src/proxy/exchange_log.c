@@ -60,6 +60,8 @@ static void read_heads(struct exchange *exchange, struct access_entry *entry)
 static uint64_t body_bytes_sent(const struct exchange *exchange)
 {
     const struct body *download = &exchange->download;
+    if (exchange->gzip)
+        return gzip_bytes_out(exchange->gzip);
     if (download->framing == HTTP_BODY_CHUNKED)
         return download->chunks.data_total - download->chunks.left;
     return exchange->bytes_out;

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "http/compose.h"
 #include "proxy/exchange.h"
+#include "proxy/gzip_rules.h"
 
 enum { INTERIM_MAX = 32 };
 
@@ -69,6 +70,20 @@ static int send_head(struct exchange *exchange, const struct http_answer *answer
     return rc;
 }
 
+// What the body is sent as when it is compressed. False: the exchange has been dealt with.
+static bool compress(struct exchange *exchange, struct iovec *parts, int *count)
+{
+    const struct buf *trailers = NULL;
+    if (exchange->download.framing == HTTP_BODY_CHUNKED)
+        trailers = exchange->download.chunks.trailers;
+    *count = gzip_pass(&exchange->worker->gzip, exchange->gzip, parts, *count,
+                       exchange->download.is_complete, trailers);
+    if (*count >= 0)
+        return true;
+    exchange_abort(exchange, false);
+    return false;
+}
+
 // Body bytes, with the head in front when `answer` is given.
 static void pass_body(struct exchange *exchange, const struct http_answer *answer, char *bytes,
                       size_t len)
@@ -89,6 +104,8 @@ static void pass_body(struct exchange *exchange, const struct http_answer *answe
     }
     if (used < len)
         exchange->has_surplus = true; // bytes nobody asked for are not relayed
+    if (UNLIKELY(exchange->gzip != NULL) && !compress(exchange, parts, &count))
+        return;
     if (answer) {
         rc = send_head(exchange, answer, parts, count);
         if (rc < 0)
@@ -109,20 +126,39 @@ static void pass_body(struct exchange *exchange, const struct http_answer *answe
         exchange_arm_download(exchange);
 }
 
-static void begin_answer(struct exchange *exchange, char *body, size_t len)
+// Whether this response is compressed: then exchange->gzip is set.
+static void choose_coding(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->response_head;
+    if (!exchange->accepts_gzip || !gzip_may_code(head) ||
+        !gzip_pool_matches(&worker->gzip, gzip_content_type(head)))
+        return;
+    exchange->gzip = gzip_get(&worker->gzip, exchange->client_minor > 0);
+    counter_add(exchange->gzip ? &worker->counters.gzipped : &worker->counters.gzip_shed, 1);
+}
+
+static void begin_answer(struct exchange *exchange, char *body, size_t len)
+{
+    struct worker *worker = exchange->worker;
+    struct http_head *head = &worker->response_head;
     bool is_old_client = exchange->client_minor == 0;
+    char extra[GZIP_FIELDS_ROOM];
+    struct http_answer answer = {0};
+    if (UNLIKELY(worker->config->gzip_types != NULL)) {
+        choose_coding(exchange);
+        answer.extra = gzip_fields(head, exchange->gzip != NULL, extra);
+    }
     // One buffer serves both directions, one after the other.
     bool has_trailers =
         exchange->accepts_trailers && !is_old_client && exchange->upload.is_complete;
     struct buf *trailers = has_trailers ? &exchange->trailers : NULL;
     if (trailers)
         buf_clear(trailers);
-    body_init(&exchange->download, head->framing, head->content_length, is_old_client, trailers);
+    body_init(&exchange->download, head->framing, head->content_length,
+              is_old_client || exchange->gzip, trailers);
 
-    enum http_framing framing = head->framing;
+    enum http_framing framing = exchange->gzip ? HTTP_BODY_CHUNKED : head->framing;
     if (framing == HTTP_BODY_CHUNKED && is_old_client)
         framing = HTTP_BODY_CLOSE;
     else if (framing == HTTP_BODY_CLOSE && !is_old_client)
@@ -131,15 +167,14 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
     // come.
     exchange->closes_client = exchange->stream->must_close || worker->is_draining ||
                               !exchange->upload.is_complete || framing == HTTP_BODY_CLOSE;
+    exchange->ends_with_close = framing == HTTP_BODY_CLOSE;
     exchange->is_upstream_keep_alive = head->is_keep_alive;
-    struct http_answer answer = {
-        .client_minor = exchange->client_minor,
-        .closes = exchange->closes_client,
-        .says_keep_alive = is_old_client && !exchange->closes_client,
-        .framing = framing,
-        .sts = worker->config->sts_value,
-        .date = worker_date(worker),
-    };
+    answer.client_minor = exchange->client_minor;
+    answer.closes = exchange->closes_client;
+    answer.says_keep_alive = is_old_client && !exchange->closes_client;
+    answer.framing = framing;
+    answer.sts = worker->config->sts_value;
+    answer.date = worker_date(worker);
     pass_body(exchange, &answer, body, len);
 }
 
@@ -273,6 +308,8 @@ static void on_end(struct upstream_conn *conn)
         exchange_abort(exchange, false);
         return;
     }
+    if (exchange->gzip && !compress(exchange, parts, &count))
+        return;
     int rc = count > 0 ? exchange->stream->ops->send(exchange->stream, parts, count) : 0;
     if (was_sent(exchange, rc))
         exchange_complete(exchange);

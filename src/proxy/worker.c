@@ -35,6 +35,7 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
     worker->page = page_ref(page);
     list_init(&worker->clients);
     list_init(&worker->free_exchanges);
+    gzip_pool_init(&worker->gzip, config->gzip_types, config->gzip_max);
     int rc = net_loop_init(&worker->loop, on_idle);
     if (rc != 0) {
         page_unref(page);
@@ -161,6 +162,7 @@ void worker_fini(struct worker *worker)
     table_cell_leave(worker->cell, worker->id);
     while (!list_is_empty(&worker->free_exchanges))
         mem_free(CONTAINER_OF(list_pop_front(&worker->free_exchanges), struct exchange, link));
+    gzip_pool_fini(&worker->gzip);
     net_loop_fini(&worker->loop);
     page_unref(worker->page);
 }

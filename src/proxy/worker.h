@@ -14,6 +14,7 @@
 #include "http/refusal.h"
 #include "net/loop.h"
 #include "proxy/config.h"
+#include "proxy/gzip.h"
 #include "proxy/request_id.h"
 #include "stats/counters.h"
 #include "upstream/pool.h"
@@ -61,6 +62,7 @@ struct worker {
     struct http_head response_head;
 
     struct request_ids request_ids;
+    struct gzip_pool gzip;
     struct page *page; // of the requests without a route; never NULL
     char date[DATE_LEN + 1];
     uint64_t date_ms; // loop time the date was written at

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "proxy/gzip_rules.h"
+#include "proxy/gzip_types.h"
+
+static struct http_head head;
+static char bytes[8192];
+
+static void parse_request(const char *method, const char *fields)
+{
+    int len = snprintf(bytes, sizeof bytes, "%s / HTTP/1.1\r\nHost: x\r\n%s\r\n", method, fields);
+    assert_int_equal(http_parse_request(&head, bytes, (size_t)len, &HTTP_REQUEST_LIMITS),
+                     HTTP_ACCEPTED);
+}
+
+static void parse_response(const char *status, const char *fields)
+{
+    int len = snprintf(bytes, sizeof bytes, "HTTP/1.1 %s\r\n%s\r\n", status, fields);
+    assert_int_equal(
+        http_parse_response(&head, bytes, (size_t)len, &HTTP_RESPONSE_LIMITS, HTTP_METHOD_GET),
+        HTTP_ACCEPTED);
+}
+
+static void clients_choose(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields;
+        bool want;
+    } CASES[] = {
+        {"", false},
+        {"Accept-Encoding:\r\n", false},
+        {"Accept-Encoding: gzip\r\n", true},
+        {"Accept-Encoding: X-GZip\r\n", true},
+        {"Accept-Encoding: gzip, deflate, br\r\n", true},
+        {"Accept-Encoding: deflate,gzip\r\n", true},
+        {"Accept-Encoding: br\r\nAccept-Encoding: gzip\r\n", true},
+        {"Accept-Encoding: gzip;q=1\r\n", true},
+        {"Accept-Encoding: gzip ; Q=1.000\r\n", true},
+        {"Accept-Encoding: gzip;q=0.001\r\n", true},
+        {"Accept-Encoding: gzip;q=0\r\n", false},
+        {"Accept-Encoding: gzip;q=0.\r\n", false},
+        {"Accept-Encoding: gzip;q=0.000\r\n", false},
+        {"Accept-Encoding: *\r\n", true},
+        {"Accept-Encoding: *;q=0\r\n", false},
+        {"Accept-Encoding: gzip;q=0, *\r\n", false},
+        {"Accept-Encoding: *;q=0, gzip\r\n", true},
+        {"Accept-Encoding: identity\r\n", false},
+        {"Accept-Encoding: identity, gzip\r\n", true},
+        {"Accept-Encoding: identity;q=0.8, gzip;q=0.7\r\n", false},
+        {"Accept-Encoding: identity;q=0.7, gzip;q=0.8\r\n", true},
+        {"Accept-Encoding: identity;q=0.5, *;q=0.4\r\n", false},
+        // Malformed weights are no wish.
+        {"Accept-Encoding: gzip;q=x\r\n", false},
+        {"Accept-Encoding: gzip;q=2\r\n", false},
+        {"Accept-Encoding: gzip;q=1.001\r\n", false},
+        {"Accept-Encoding: gzip;q=0.0001\r\n", false},
+        {"Accept-Encoding: gzip;q=-1\r\n", false},
+        {"Accept-Encoding: gzip;q=\r\n", false},
+        {"Accept-Encoding: gzipped\r\n", false},
+        {"Accept-Encoding: agzip\r\n", false},
+        {"Accept-Encoding: gzip\r\nAccept: text/event-stream\r\n", false},
+        {"Accept-Encoding: gzip\r\nAccept: text/html, text/event-stream;q=0.5\r\n", false},
+        {"Accept-Encoding: gzip\r\nAccept: */*\r\n", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        parse_request("GET", CASES[i].fields);
+        if (gzip_is_accepted(&head) != CASES[i].want)
+            fail_msg("%s", CASES[i].fields);
+    }
+    parse_request("HEAD", "Accept-Encoding: gzip\r\n");
+    assert_false(gzip_is_accepted(&head));
+    parse_request("POST", "Accept-Encoding: gzip\r\n");
+    assert_true(gzip_is_accepted(&head));
+}
+
+static void responses_qualify(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *status;
+        const char *fields;
+        bool want;
+    } CASES[] = {
+        {"200 OK", "", true}, // until the connection closes
+        {"200 OK", "Transfer-Encoding: chunked\r\n", true},
+        {"200 OK", "Content-Length: 256\r\n", true},
+        {"200 OK", "Content-Length: 255\r\n", false},
+        {"200 OK", "Content-Length: 0\r\n", false},
+        {"404 Not Found", "Content-Length: 1000\r\n", true},
+        {"204 No Content", "", false},
+        {"304 Not Modified", "Content-Length: 1000\r\n", false},
+        {"206 Partial Content", "Content-Length: 1000\r\n", false},
+        {"103 Early Hints", "", false},
+        {"200 OK", "Content-Range: bytes 0-9/10\r\n", false},
+        {"200 OK", "Content-Encoding: br\r\n", false},
+        {"200 OK", "Content-Encoding: identity\r\n", false},
+        {"200 OK", "Content-Encoding:\r\n", true},
+        {"200 OK", "Cache-Control: private, No-Transform\r\n", false},
+        {"200 OK", "cache-control: no-store\r\nCACHE-CONTROL: no-transform\r\n", false},
+        {"200 OK", "Cache-Control: no-store\r\n", true},
+        {"200 OK", "Content-Type: text/event-stream\r\n", false},
+        {"200 OK", "Content-Type: text/Event-Stream; charset=utf-8\r\n", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        parse_response(CASES[i].status, CASES[i].fields);
+        if (gzip_may_code(&head) != CASES[i].want)
+            fail_msg("%s %s", CASES[i].status, CASES[i].fields);
+    }
+}
+
+static void fields_are_added(void **state)
+{
+    (void)state;
+    static char wide[512];
+    snprintf(wide, sizeof wide, "ETag: \"%0257d\"\r\n", 0);
+    const struct {
+        const char *fields;
+        const char *want;       // when coded
+        const char *want_plain; // when not
+        const char *dropped;
+    } CASES[] = {
+        {"", "Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n", "Vary: Accept-Encoding\r\n",
+         ""},
+        {"Vary: Origin\r\nVary: accept-encoding\r\n", "Content-Encoding: gzip\r\n", "", ""},
+        {"Vary: *\r\n", "Content-Encoding: gzip\r\n", "", ""},
+        {"ETag: \"a\"\r\nVary: *\r\n", "Content-Encoding: gzip\r\nETag: W/\"a\"\r\n", "", "ETag"},
+        {"etag: W/\"a\"\r\nVary: *\r\n", "Content-Encoding: gzip\r\nETag: W/\"a\"\r\n", "", "etag"},
+        {"Accept-Ranges: bytes\r\nVary: *\r\n", "Content-Encoding: gzip\r\n", "", "Accept-Ranges"},
+        {"Content-Encoding:\r\nVary: *\r\n", "Content-Encoding: gzip\r\n", "", "Content-Encoding"},
+        {wide, "Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n", "Vary: Accept-Encoding\r\n",
+         "ETag"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        char out[GZIP_FIELDS_ROOM];
+        parse_response("200 OK", CASES[i].fields);
+        struct str plain = gzip_fields(&head, false, out);
+        assert_true(str_eq(plain, str_of(CASES[i].want_plain)));
+        for (size_t n = 0; n < head.field_count; n++)
+            assert_false(head.fields[n].is_hop);
+        struct str coded = gzip_fields(&head, true, out);
+        if (!str_eq(coded, str_of(CASES[i].want)))
+            fail_msg("%s: %.*s", CASES[i].fields, STR_FMT(coded));
+        for (size_t n = 0; n < head.field_count; n++)
+            assert_int_equal(head.fields[n].is_hop,
+                             str_eq(head.fields[n].name, str_of(CASES[i].dropped)));
+    }
+}
+
+static struct gzip_matcher *matcher_of(struct arena *arena, const char *expression)
+{
+    const struct gzip_types *types;
+    struct err err = {0};
+    if (gzip_types_compile(arena, str_of(expression), &types, &err) != 0)
+        fail_msg("%s: %s", expression, err.text);
+    struct gzip_matcher *matcher = gzip_matcher_new(types);
+    assert_non_null(matcher);
+    return matcher;
+}
+
+static void types_match(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *expression;
+        const char *type;
+        bool want;
+    } CASES[] = {
+        {"^text/", "text/html; charset=utf-8", true},
+        {"^text/", "application/text/", false},
+        {"json", "application/vnd.api+json", true},
+        {"^(text/.*|application/(javascript|json))(;.*)?$", "application/json; a", true},
+        {"^(text/.*|application/(javascript|json))(;.*)?$", "application/jsonp", false},
+        {"^text/html$", "text/html", true},
+        {"^text/html$", "text/html\n", false}, // RE2's $
+        {"TEXT", "text/html", false},
+        {"(?i)TEXT", "text/html", true},
+        {"\\btext\\b", "x text y", true},
+        {"[[:alpha:]]{4}/", "text/", true},
+        {"^(?P<top>text)/", "text/a", true},
+        {"^$", "", true},
+        {"text", "", false},
+        {"^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", false}, // given up
+    };
+    struct arena arena;
+    arena_init(&arena);
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        struct gzip_matcher *matcher = matcher_of(&arena, CASES[i].expression);
+        for (int again = 0; again < 2; again++) {
+            if (gzip_matcher_matches(matcher, str_of(CASES[i].type)) != CASES[i].want)
+                fail_msg("%s on %s", CASES[i].expression, CASES[i].type);
+        }
+        gzip_matcher_free(matcher);
+    }
+    struct gzip_matcher *matcher = matcher_of(&arena, "t");
+    static char wide[GZIP_TYPE_MAX + 1];
+    memset(wide, 't', sizeof wide);
+    assert_true(gzip_matcher_matches(matcher, str_make(wide, GZIP_TYPE_MAX)));
+    assert_false(gzip_matcher_matches(matcher, str_make(wide, GZIP_TYPE_MAX + 1)));
+    assert_false(gzip_matcher_matches(matcher, STR_NULL));
+    gzip_matcher_free(matcher);
+    arena_fini(&arena);
+}
+
+static void bad_expressions_are_refused(void **state)
+{
+    (void)state;
+    static const char *const EXPRESSIONS[] = {"(", "[a", "*", "a{2,1}", "(?<a", "(*UTF)a", "\\C"};
+    struct arena arena;
+    arena_init(&arena);
+    for (size_t i = 0; i < ARRAY_LEN(EXPRESSIONS); i++) {
+        const struct gzip_types *types;
+        struct err err = {0};
+        assert_int_equal(gzip_types_compile(&arena, str_of(EXPRESSIONS[i]), &types, &err),
+                         ERR_INVALID);
+        assert_non_null(strstr(err.text, "invalid expression for content types: "));
+    }
+    arena_fini(&arena);
+}
+
+static void shortage_is_survived(void **state)
+{
+    (void)state;
+    for (int64_t n = 0; n < 30; n++) {
+        struct arena arena;
+        arena_init(&arena);
+        const struct gzip_types *types;
+        struct err err = {0};
+        mem_fail_after(n);
+        int rc = gzip_types_compile(&arena, STR("^(text/|x)"), &types, &err);
+        struct gzip_matcher *matcher = rc == 0 ? gzip_matcher_new(types) : NULL;
+        if (matcher)
+            gzip_matcher_matches(matcher, STR("text/html"));
+        mem_fail_after(-1);
+        assert_true(rc == 0 || rc == ERR_NOMEM);
+        gzip_matcher_free(matcher);
+        arena_fini(&arena);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clients_choose),
+        cmocka_unit_test(responses_qualify),
+        cmocka_unit_test(fields_are_added),
+        cmocka_unit_test(types_match),
+        cmocka_unit_test(bad_expressions_are_refused),
+        cmocka_unit_test(shortage_is_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
