@@ -188,6 +188,17 @@ static bool redirect_to_clean(struct server_conn *conn, const struct http_head *
     return !is_clean;
 }
 
+// fabio's answer to the base path without the slash.
+static void redirect_to_base(struct api *api, struct server_conn *conn)
+{
+    struct buf location;
+    buf_init(&location, SERVER_HEAD_MAX);
+    buf_append_str(&location, api->config.path);
+    buf_append_char(&location, '/');
+    reply_redirect(conn, 307, &location);
+    buf_fini(&location);
+}
+
 static void redirect_to_routes(struct api *api, struct server_conn *conn)
 {
     struct buf location;
@@ -224,6 +235,10 @@ void api_handle(struct api *api, struct server_conn *conn, const struct server_r
     struct str path = str_from(head->path, base.len);
     if (!str_starts_with(head->path, base) || (path.len > 0 && path.ptr[0] != '/')) {
         reply_not_found(conn);
+        return;
+    }
+    if (path.len == 0) {
+        redirect_to_base(api, conn);
         return;
     }
     row = find(ENDPOINTS, ARRAY_LEN(ENDPOINTS), path);

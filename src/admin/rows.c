@@ -39,7 +39,7 @@ void rows_write_fixed(struct buf *out, const struct route *route,
     write_source(out, def);
     json_field_str(out, "dst", def->dst);
     write_options(out, def);
-    json_field_f64(out, "weight", route_target->weight);
+    json_field_str(out, "cmd", STR("route add"));
     if (def->tag_count > 0) { // omitted if none, as fabio
         json_key(out, "tags");
         for (size_t i = 0; i < def->tag_count; i++) {
@@ -48,7 +48,7 @@ void rows_write_fixed(struct buf *out, const struct route *route,
         }
         buf_append_char(out, ']');
     }
-    json_field_str(out, "cmd", STR("route add"));
+    json_field_f64(out, "weight", route_target->weight);
 }
 
 void rows_write_origin(struct buf *out, const struct route_def *def)

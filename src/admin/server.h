@@ -17,7 +17,7 @@ enum {
     SERVER_CONNS_MAX = 256,
     SERVER_STREAMS_MAX = 64,        // of the connections
     SERVER_HEAD_MAX = 16 << 10,     // bytes
-    SERVER_BODY_MAX = 512 << 10,    // bytes; Consul's limit for one KV value
+    SERVER_BODY_MAX = 1040 << 10,   // bytes; Consul's limit for one KV value, twice for escapes
     SERVER_IDLE_MS = 60000,         // for a request to arrive, for an answer to be read
     SERVER_ANSWER_MAX = 128 << 20,  // bytes of one answer
     SERVER_ANSWERS_MAX = 256 << 20, // bytes of all answers being written

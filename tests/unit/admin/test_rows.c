@@ -71,8 +71,8 @@ static void test_rows_have_fabios_fields_first(void **state)
     assert_string_equal(text_of(cJSON_GetArrayItem(json, 0), "src"), "/y");
     assert_string_equal(text_of(cJSON_GetArrayItem(json, 1), "src"), "b.example/xx");
     const cJSON *row = cJSON_GetArrayItem(json, 2);
-    static const char *const order[] = {"service", "host", "path", "src",   "dst",  "opts",
-                                        "weight",  "tags", "cmd",  "rate1", "pct99"};
+    static const char *const order[] = {"service", "host", "path",   "src",   "dst",  "opts",
+                                        "cmd",     "tags", "weight", "rate1", "pct99"};
     const cJSON *field = row->child;
     for (size_t i = 0; i < ARRAY_LEN(order); i++, field = field->next)
         assert_string_equal(field->string, order[i]);

@@ -117,6 +117,9 @@ static void test_base_path(void **state)
     assert_int_equal(status_of(get("/routes")), 404);
     assert_int_equal(status_of(get("/lbx/routes")), 404);
     const char *text = get("/lb");
+    assert_int_equal(status_of(text), 307);
+    assert_non_null(strstr(text, "\r\nLocation: /lb/\r\n"));
+    text = get("/lb/");
     assert_int_equal(status_of(text), 303);
     assert_non_null(strstr(text, "\r\nLocation: /lb/routes\r\n"));
 }
@@ -181,7 +184,7 @@ static void test_what_is_too_much_or_wrong_is_refused(void **state)
     } cases[] = {
         {"GET / HTTP/1.1\r\n\r\n", 400},
         {"\x16\x03\x01\r\n\r\n", 400},
-        {"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n", 413},
+        {"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1100000\r\n\r\n", 413},
         {"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
         {"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
          400},
