@@ -15,6 +15,17 @@ int option_apply_backend(struct options *options, struct option_storage *storage
     return 0;
 }
 
+int option_apply_service_status(struct options *options, struct option_storage *storage,
+                                const struct option_row *row, struct err *err)
+{
+    (void)storage;
+    (void)row;
+    struct str rest = options->consul.accepted_status, member;
+    if (value_list_next(&rest, &member))
+        return 0;
+    return err_set(err, ERR_INVALID, "must name at least one state, or nothing is ever routed");
+}
+
 int option_apply_custom_host(struct options *options, struct option_storage *storage,
                              const struct option_row *row, struct err *err)
 {

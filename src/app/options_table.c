@@ -298,6 +298,7 @@ const struct option_row OPTION_ROWS[] = {
      .help = "Tags with which it registers."},
     {.key = "registry.consul.service.status", .type = OPTION_LIST, .preset = "passing",
      .json = "Registry.Consul.ServiceStatus", FIELD(consul.accepted_status),
+     .apply = option_apply_service_status,
      .help = "States of checks that count as healthy."},
     {.key = "registry.consul.register.checkInterval", .type = OPTION_DURATION, .preset = "1s",
      .json = "Registry.Consul.CheckInterval", FIELD(consul.check_interval_ms),

@@ -98,6 +98,7 @@ static const struct {
     {FLAG, "-metrics.target=prometheus,stdout", "metrics.target: stdout from"},
     {FLAG, "-metrics.prometheus.path=/m", "is not supported yet"},
     {FLAG, "-registry.backend=custom", "registry.custom.host is needed too"},
+    {FLAG, "-registry.consul.service.status=,", "must name at least one state"},
     {FLAG, "-registry.custom.scheme=ftp", "must be https or http"},
     {FLAG, "-registry.custom.pollinterval=0", "must be above 0"},
     {FLAG, "-registry.custom.host=http://x", "must be host or host:port"},
