@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "admin/metrics_config.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
@@ -54,6 +55,7 @@ struct admin_config {
     struct str version; // program version
     struct admin_source_links source_links;
     struct admin_login login;
+    struct metrics_config metrics;
     uint32_t stale_ready_ms; // data older than this makes /ready fail; 0: never
 };
 
@@ -66,6 +68,9 @@ struct admin_sources {
     // Sums of the workers' own counters, and refusals per reason, of the whole process.
     void (*read_workers)(void *ctx, struct worker_totals *totals);
     uint64_t (*read_refusals)(void *ctx, unsigned refusal, bool is_response);
+    // Answers of the proxy's own with that status (100 to 999) to requests that no target was
+    // chosen for: all, or those of redirect routes.
+    uint64_t (*read_answers)(void *ctx, unsigned status, bool is_redirect);
     // Gauges of the data path: open client connections.
     uint64_t (*read_open_connections)(void *ctx);
     // The configuration as JSON text (secrets masked), for /api/config; appended to out.
@@ -80,5 +85,7 @@ MUST_CHECK struct admin *admin_start(struct uv_loop_s *loop, const struct admin_
 uint16_t admin_port(const struct admin *admin);
 // From now on /ready answers 503 "draining".
 void admin_set_draining(struct admin *admin);
-// Closes the listener and all connections; frees itself, then on_closed.
+// Pushes what metrics have gained since the last push: before the end of the workers.
+void admin_push_metrics(struct admin *admin);
+// Closes the listeners and all connections; frees itself, then on_closed.
 void admin_close(struct admin *admin, void (*on_closed)(void *ctx), void *ctx);

@@ -21,6 +21,10 @@ void prom_sample_u64(struct buf *out, const char *name, const struct prom_label 
                      size_t count, uint64_t value);
 void prom_sample_f64(struct buf *out, const char *name, const struct prom_label *labels,
                      size_t count, double value);
+// A bound as fabio writes it, which is Go's shortest form: a label that changes would be another
+// series.
+enum { PROM_BOUND_TEXT_MAX = 48 };
+void prom_bound_text(double bound, char text[PROM_BOUND_TEXT_MAX]);
 // _bucket lines for the given upper bounds (seconds, ascending), +Inf, _sum and _count.
 struct hist_sum;
 void prom_histogram(struct buf *out, const char *name, const struct prom_label *labels,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Puts the admin together: server, sampler, live view and their timers.
+// Puts the admin together: servers, sampler, live view, pushed metrics and their timers.
 #include "admin/admin.h"
 
 #include <string.h>
@@ -8,18 +8,20 @@
 
 #include "admin/api.h"
 #include "admin/login.h"
+#include "admin/scrape.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
 struct admin {
     struct api api;
     struct server *server;
+    struct scrape *scrape; // NULL: no listener for it
     uv_timer_t sample_timer;
     uv_timer_t look_timer;
     uv_getaddrinfo_t lookup; // of our own canonical name
     char hostname[256];
     char fqdn[256];
-    uint32_t open_handles; // timers, server, lookup, login
+    uint32_t open_handles; // timers, servers, push, lookup, login
     void (*on_closed)(void *ctx);
     void *on_closed_ctx;
 };
@@ -116,6 +118,11 @@ struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *con
         err_wrap(err, "ui.addr");
         goto fail;
     }
+    if (scrape_start(loop, &admin->api, &admin->scrape, err) != 0)
+        goto fail;
+    if (push_start(loop, &admin->api.config.metrics, &admin->api.sources, admin->api.sampler,
+                   &admin->api.push) != 0)
+        goto nomem;
     live_set_server(admin->api.live, admin->server);
     uv_timer_init(loop, &admin->sample_timer);
     uv_timer_init(loop, &admin->look_timer);
@@ -123,7 +130,8 @@ struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *con
     admin->look_timer.data = admin;
     uv_timer_start(&admin->sample_timer, on_sample, SAMPLER_PERIOD_MS, SAMPLER_PERIOD_MS);
     uv_timer_start(&admin->look_timer, on_look, LIVE_LOOK_MS, LIVE_LOOK_MS);
-    admin->open_handles = admin->api.login ? 4 : 3;
+    admin->open_handles =
+        3 + (admin->scrape != NULL) + (admin->api.push != NULL) + (admin->api.login != NULL);
     find_own_names(admin, loop);
     return admin;
 nomem:
@@ -132,6 +140,10 @@ fail:
     if (admin) {
         if (admin->api.login)
             login_close(admin->api.login, NULL, NULL);
+        if (admin->scrape)
+            scrape_close(admin->scrape, NULL, NULL);
+        if (admin->server)
+            server_close(admin->server, NULL, NULL);
         sampler_free(admin->api.sampler);
         live_free(admin->api.live);
         mem_free(admin);
@@ -149,6 +161,12 @@ void admin_set_draining(struct admin *admin)
     admin->api.is_draining = true;
 }
 
+void admin_push_metrics(struct admin *admin)
+{
+    if (admin->api.push)
+        push_now(admin->api.push);
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     release(handle->data);
@@ -163,6 +181,11 @@ void admin_close(struct admin *admin, void (*on_closed)(void *ctx), void *ctx)
 {
     admin->on_closed = on_closed;
     admin->on_closed_ctx = ctx;
+    if (admin->api.push)
+        push_close(admin->api.push, on_part_closed, admin);
+    admin->api.push = NULL;
+    if (admin->scrape)
+        scrape_close(admin->scrape, on_part_closed, admin);
     // Last readings are not needed; the targets may be freed as soon as this returns.
     sampler_free(admin->api.sampler);
     admin->api.sampler = NULL;

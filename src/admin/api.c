@@ -31,15 +31,15 @@ static void get_ready(struct api *api, struct server_conn *conn, const struct ht
     server_reply_text(conn, is_ready ? 200 : 503, text);
 }
 
-static void get_metrics(struct api *api, struct server_conn *conn, const struct http_head *head)
+void api_reply_metrics(struct api *api, struct server_conn *conn)
 {
-    (void)head;
     sampler_read(api->sampler, clock_now_ms());
     char reason[READY_REASON_MAX];
     struct metrics_input input = {
         .config = &api->config,
         .sources = &api->sources,
         .sampler = api->sampler,
+        .push = api->push,
         .is_ready = ready_check(api, reason),
         .started_us = api->started_us,
     };
@@ -47,6 +47,12 @@ static void get_metrics(struct api *api, struct server_conn *conn, const struct 
     buf_init(&body, SERVER_ANSWER_MAX);
     metrics_write(&body, &input);
     server_reply(conn, 200, STR("text/plain; version=0.0.4; charset=utf-8"), STR_NULL, &body);
+}
+
+static void get_metrics(struct api *api, struct server_conn *conn, const struct http_head *head)
+{
+    (void)head;
+    api_reply_metrics(api, conn);
 }
 
 static void get_routes(struct api *api, struct server_conn *conn, const struct http_head *head)

@@ -5,6 +5,7 @@
 #include "admin/access.h"
 #include "admin/admin.h"
 #include "admin/live.h"
+#include "admin/push.h"
 #include "admin/sampler.h"
 #include "admin/server.h"
 
@@ -15,6 +16,7 @@ struct api {
     struct sampler *sampler;
     struct live *live;
     struct login *login; // NULL: everybody may see everything
+    struct push *push;   // NULL: nothing is pushed
     bool is_draining;
     uint64_t started_us; // wall clock
 
@@ -25,6 +27,8 @@ struct api {
     double request_rate, error_rate, no_route_rate;
 };
 
+// /metrics.
+void api_reply_metrics(struct api *api, struct server_conn *conn);
 // on_request of server_ops.
 void api_handle(struct api *api, struct server_conn *conn, const struct server_request *request);
 // Once a second, after sampler_tick.

@@ -90,6 +90,12 @@ static uint64_t read_refusals(void *ctx, unsigned refusal, bool is_response)
                           : 0;
 }
 
+static uint64_t read_answers(void *ctx, unsigned status, bool is_redirect)
+{
+    const struct process *process = ctx;
+    return process->proxy ? proxy_answers(process->proxy, status, is_redirect) : 0;
+}
+
 static uint64_t read_open_connections(void *ctx)
 {
     const struct process *process = ctx;
@@ -152,6 +158,8 @@ static void close_handles(struct process *process)
 static void end(struct process *process)
 {
     process->phase = PHASE_ENDING;
+    if (process->admin)
+        admin_push_metrics(process->admin);
     if (process->proxy)
         proxy_free(process->proxy);
     process->proxy = NULL;
@@ -246,6 +254,8 @@ static void log_listeners(const struct process *process)
 {
     const struct proxy_config *config = &process->options->proxy;
     for (unsigned i = 0; i < config->listener_count; i++) {
+        if (config->listeners[i].proto == LISTENER_PROMETHEUS)
+            continue; // the admin's
         struct str addr = config->listeners[i].addr;
         struct str host = str_upto(addr, (size_t)str_rfind_char(addr, ':'));
         log_info("HTTP proxy listening on %.*s:%u", STR_FMT(host), proxy_port(process->proxy, i));
@@ -365,6 +375,7 @@ static int start(struct process *process, struct err *err)
         .backend = process->backend,
         .read_workers = read_workers,
         .read_refusals = read_refusals,
+        .read_answers = read_answers,
         .read_open_connections = read_open_connections,
         .write_config_json = write_config_json,
         .ctx = process,

@@ -244,23 +244,6 @@ int option_apply_routes_log(struct options *options, struct option_storage *stor
     return err_set(err, ERR_INVALID, "must be delta, all or detail");
 }
 
-int option_apply_metrics_target(struct options *options, struct option_storage *storage,
-                                const struct option_row *row, struct err *err)
-{
-    (void)options;
-    static const char *const LATER[] = {"stdout", "graphite", "statsd", "dogstatsd", "circonus"};
-    struct str rest = text_of(storage, row->key);
-    for (struct str member; value_list_next(&rest, &member);) {
-        for (size_t i = 0; i < ARRAY_LEN(LATER); i++) {
-            if (str_eq(member, str_of(LATER[i])))
-                return err_set(err, ERR_UNSUPPORTED, "%s", LATER[i]);
-        }
-        if (!str_eq(member, STR("prometheus")))
-            return err_set(err, ERR_INVALID, "must be prometheus or empty");
-    }
-    return 0;
-}
-
 int option_apply_ui_path(struct options *options, struct option_storage *storage,
                          const struct option_row *row, struct err *err)
 {

@@ -143,7 +143,7 @@ struct str listener_protocol_name(enum listener_proto proto)
 
 static bool is_served(enum listener_proto proto)
 {
-    return proto == LISTENER_HTTP;
+    return proto == LISTENER_HTTP || proto == LISTENER_PROMETHEUS;
 }
 
 static bool may_have_cert_source(enum listener_proto proto)
@@ -302,8 +302,12 @@ int option_apply_listeners(struct options *options, struct option_storage *stora
             listener->idle_timeout_ms = listener->read_timeout_ms;
     }
     proxy->listener_count = (unsigned)entries.count;
-    for (unsigned i = 0; i < proxy->listener_count && rc == 0; i++)
+    for (unsigned i = 0; i < proxy->listener_count && rc == 0; i++) {
         rc = refuse_unserved(&proxy->listeners[i], false, err);
+        if (proxy->listeners[i].proto == LISTENER_PROMETHEUS) // the admin's to serve
+            options->admin.metrics.listeners[options->admin.metrics.listener_count++] =
+                proxy->listeners[i].addr;
+    }
     return rc;
 }
 

@@ -100,6 +100,10 @@ option_apply_fn option_apply_backend, option_apply_service_status, option_apply_
     option_apply_custom_interval;
 // options_listen.c, for the table.
 option_apply_fn option_apply_listeners, option_apply_ui_addr, option_apply_cert_sources;
+// options_metrics.c, for the table.
+option_apply_fn option_apply_metrics_target, option_apply_metrics_interval,
+    option_apply_metrics_prefix, option_apply_metrics_addr, option_apply_metrics_path,
+    option_apply_metrics_subsystem, option_apply_metrics_buckets;
 // options_ui.c, for the table.
 option_apply_fn option_apply_link_scheme, option_apply_link_port, option_apply_ui_auth;
 // options_apply.c, for the table.
@@ -107,7 +111,7 @@ option_apply_fn option_apply_gomaxprocs, option_apply_bgp_peers, option_apply_tr
     option_apply_local_ip, option_apply_sts, option_apply_consul_addr, option_apply_kv_path,
     option_apply_register_addr, option_apply_consistency, option_apply_access_log,
     option_apply_gzip_types, option_apply_access_target, option_apply_log_level,
-    option_apply_routes_log, option_apply_metrics_target, option_apply_ui_path,
-    option_apply_header_name, option_apply_header_value, option_apply_duration_text;
+    option_apply_routes_log, option_apply_ui_path, option_apply_header_name,
+    option_apply_header_value, option_apply_duration_text;
 // options_tls.c, for the table.
 option_apply_fn option_apply_ca_file, option_apply_ca_path;

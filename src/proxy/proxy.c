@@ -129,6 +129,8 @@ int proxy_check_listeners(const struct proxy_config *config, struct err *err)
                 return err_set(err, ERR_INVALID, "listen on %.*s: the address is named twice",
                                STR_FMT(listener->addr));
         }
+        if (listener->proto == LISTENER_PROMETHEUS)
+            continue; // the admin has it
         int fd = bind_listener(listener, &listener->sockaddr, true, err);
         if (fd < 0)
             return err->code;
@@ -141,6 +143,8 @@ static int bind_sockets(struct proxy *proxy, int (*sockets)[LISTENERS_MAX], stru
 {
     for (unsigned l = 0; l < proxy->config->listener_count; l++) {
         const struct listener_config *listener = &proxy->config->listeners[l];
+        if (listener->proto == LISTENER_PROMETHEUS)
+            continue; // the admin serves it
         struct sockaddr_storage addr = listener->sockaddr;
         for (unsigned w = 0; w < proxy->worker_count; w++) {
             sockets[w][l] = bind_listener(listener, &addr, w == 0, err);

@@ -51,12 +51,13 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
     };
     upstream_init(&worker->upstream, &worker->loop, id, &worker->upstream_config);
     for (unsigned i = 0; i < config->listener_count; i++) {
-        struct worker_listener *listener = &worker->listeners[i];
+        if (sockets[i] < 0)
+            continue; // not the workers'
+        struct worker_listener *listener = &worker->listeners[worker->listener_count++];
         listener->worker = worker;
         listener->config = &config->listeners[i];
         uv_tcp_init(&worker->loop.uv, &listener->tcp);
         BUG_ON(uv_tcp_open(&listener->tcp, sockets[i]) != 0);
-        worker->listener_count++;
     }
     return 0;
 }

@@ -77,8 +77,9 @@ struct worker {
     struct access_log *access_log; // NULL: off
 };
 
-// Initialises loop and state; sockets are bound descriptors, one per configured listener, the
-// worker's once this has succeeded. 0 or a negative err_code. Control thread, before worker_start.
+// Initialises loop and state; sockets are bound descriptors, one per configured listener (-1: not
+// the workers'), the worker's once this has succeeded. 0 or a negative err_code. Control thread,
+// before worker_start.
 MUST_CHECK int worker_init(struct worker *worker, unsigned id, const struct proxy_config *config,
                            struct table_cell *cell, struct page *page,
                            const struct tls_context *upstream_tls, const int *sockets);

@@ -2,6 +2,7 @@
 #include "stats/prom.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "stats/hist.h"
 
@@ -85,6 +86,22 @@ static void write_f64(struct buf *out, double value)
         buf_printf(out, "%.15g", value);
 }
 
+void prom_bound_text(double bound, char text[PROM_BOUND_TEXT_MAX])
+{
+    int digits = 1;
+    char scientific[PROM_BOUND_TEXT_MAX];
+    for (; digits < 18; digits++) {
+        snprintf(scientific, sizeof scientific, "%.*e", digits - 1, bound);
+        if (strtod(scientific, NULL) == bound)
+            break;
+    }
+    int exponent = atoi(strchr(scientific, 'e') + 1);
+    if (exponent < -4 || exponent >= 6)
+        memcpy(text, scientific, sizeof scientific);
+    else
+        snprintf(text, PROM_BOUND_TEXT_MAX, "%.*f", MAX(digits - 1 - exponent, 0), bound);
+}
+
 void prom_sample_u64(struct buf *out, const char *name, const struct prom_label *labels,
                      size_t count, uint64_t value)
 {
@@ -111,8 +128,8 @@ void prom_histogram(struct buf *out, const char *name, const struct prom_label *
         // A bucket that straddles the bound counts for the next one: never too few above a bound.
         while (bucket < HIST_BUCKETS && (double)hist_bucket_max_us(bucket) <= bounds[i] * 1e6)
             seen += hist->buckets[bucket++];
-        char le[32];
-        snprintf(le, sizeof le, "%g", bounds[i]);
+        char le[PROM_BOUND_TEXT_MAX];
+        prom_bound_text(bounds[i], le);
         write_series(out, name, "_bucket", labels, count, le);
         buf_append_u64(out, seen);
         buf_append_char(out, '\n');

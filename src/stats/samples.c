@@ -22,34 +22,42 @@ static double correction(const struct hist_sum *hist, uint64_t sum_us)
     return factor < 0.875 ? 0.875 : factor > 1.125 ? 1.125 : factor;
 }
 
-size_t samples_of_hist(const struct hist_sum *hist, uint64_t sum_us, double *values_us, size_t max)
+// Goes through the buckets once and cuts shares off; a share may take a part of a bucket.
+struct cutter {
+    const struct hist_sum *hist;
+    unsigned bucket;
+    uint64_t left; // in the bucket
+};
+
+static double cut_share(struct cutter *cutter, uint64_t weight)
 {
-    size_t count = (size_t)MIN(hist->count, (uint64_t)max);
-    if (count == 0)
+    double sum = 0;
+    for (uint64_t wanted = weight; wanted > 0;) {
+        while (cutter->left == 0 && cutter->bucket < HIST_BUCKETS - 1)
+            cutter->left = cutter->hist->buckets[++cutter->bucket];
+        uint64_t taken = MIN(wanted, cutter->left);
+        if (taken == 0) // fewer than the histogram says: torn reading
+            return sum / (double)(weight - MIN(wanted, weight - 1));
+        sum += (double)taken * bucket_middle_us(cutter->bucket);
+        wanted -= taken;
+        cutter->left -= taken;
+    }
+    return sum / (double)weight;
+}
+
+size_t samples_of_hist(const struct hist_sum *hist, uint64_t sum_us, struct hist_sample *samples,
+                       size_t max)
+{
+    if (hist->count == 0 || max < 2)
         return 0;
+    uint64_t share = hist->count <= max ? 1 : (hist->count + max - 2) / (max - 1);
+    uint64_t rest = hist->count % share;
+    size_t count = (size_t)(hist->count / share) + (rest > 0);
     double factor = correction(hist, sum_us);
-    // Goes through the buckets once, cutting shares of share_size samples off; a share may take a
-    // part of a bucket.
-    double share_size = (double)hist->count / (double)count;
-    unsigned bucket = 0;
-    double left = (double)hist->buckets[0];
+    struct cutter cutter = {.hist = hist, .left = hist->buckets[0]};
     for (size_t i = 0; i < count; i++) {
-        double wanted = share_size;
-        double sum = 0;
-        double last = 0;
-        while (wanted > 0) {
-            while (left <= 0 && bucket < HIST_BUCKETS - 1)
-                left = (double)hist->buckets[++bucket];
-            if (left <= 0) // rounding at the very end
-                break;
-            double taken = MIN(wanted, left);
-            last = bucket_middle_us(bucket);
-            sum += taken * last;
-            wanted -= taken;
-            left -= taken;
-        }
-        double got = share_size - wanted;
-        values_us[i] = factor * (got > 0 ? sum / got : i > 0 ? values_us[i - 1] / factor : last);
+        uint64_t weight = rest > 0 && i == count / 2 ? rest : share;
+        samples[i] = (struct hist_sample){factor * cut_share(&cutter, weight), weight};
     }
     return count;
 }

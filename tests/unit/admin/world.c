@@ -84,6 +84,13 @@ static uint64_t read_refusals(void *ctx, unsigned refusal, bool is_response)
     return refusal + (is_response ? 100 : 0);
 }
 
+// 301 redirects 3, 404 answers 7.
+static uint64_t read_answers(void *ctx, unsigned status, bool is_redirect)
+{
+    (void)ctx;
+    return status == 301 ? 3 : status == 404 && !is_redirect ? 7 : 0;
+}
+
 static uint64_t read_open_connections(void *ctx)
 {
     (void)ctx;
@@ -115,6 +122,7 @@ void world_init(struct world *world)
         .backend = &world->backend,
         .read_workers = read_workers,
         .read_refusals = read_refusals,
+        .read_answers = read_answers,
         .read_open_connections = read_open_connections,
         .write_config_json = write_config_json,
         .ctx = world,

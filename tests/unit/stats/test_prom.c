@@ -93,12 +93,42 @@ static void test_histogram(void **state)
     buf_fini(&out);
 }
 
+// Texts of Go's strconv.FormatFloat(f, 'g', -1, 64).
+static void test_bounds_are_written_as_go_writes_them(void **state)
+{
+    (void)state;
+    static const struct {
+        double bound;
+        const char *text;
+    } cases[] = {
+        {0.005, "0.005"},
+        {2.5, "2.5"},
+        {10, "10"},
+        {100000, "100000"},
+        {1e6, "1e+06"},
+        {1234567, "1.234567e+06"},
+        {123456789012, "1.23456789012e+11"},
+        {1.0 / 3, "0.3333333333333333"},
+        {0.0001, "0.0001"},
+        {0.00001, "1e-05"},
+        {-2.5, "-2.5"},
+        {0, "0"},
+        {-1.7976931348623157e308, "-1.7976931348623157e+308"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[PROM_BOUND_TEXT_MAX];
+        prom_bound_text(cases[i].bound, text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_family_and_samples),
         cmocka_unit_test(test_label_values_are_escaped),
         cmocka_unit_test(test_histogram),
+        cmocka_unit_test(test_bounds_are_written_as_go_writes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The listeners with proto=prometheus: the path serves the metrics, every other sends there. Owned
+// by admin.c; control loop.
+#pragma once
+
+#include "admin/api.h"
+
+struct scrape;
+
+// Binds all of them; *scrape is NULL when there are none. 0, or an err_code with err.
+MUST_CHECK int scrape_start(struct uv_loop_s *loop, struct api *api, struct scrape **scrape,
+                            struct err *err);
+// Frees itself, then on_closed.
+void scrape_close(struct scrape *scrape, void (*on_closed)(void *ctx), void *ctx);
