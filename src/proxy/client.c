@@ -36,6 +36,22 @@ static void arm(struct client *client, uint32_t delay_ms)
     net_loop_arm(&client->stream.worker->loop, &client->timer, delay_ms);
 }
 
+// A loop time so far from now; 0, which is never, for 0.
+static uint64_t deadline_in(const struct client *client, uint32_t delay_ms)
+{
+    return delay_ms ? net_loop_now_ms(&client->stream.worker->loop) + delay_ms : 0;
+}
+
+// The shorter of a delay (0: none) and the time left to a deadline.
+static uint32_t until(const struct client *client, uint32_t delay_ms, uint64_t deadline_ms)
+{
+    if (LIKELY(deadline_ms == 0))
+        return delay_ms;
+    uint64_t now_ms = net_loop_now_ms(&client->stream.worker->loop);
+    uint32_t left_ms = deadline_ms > now_ms ? (uint32_t)(deadline_ms - now_ms) : 1;
+    return delay_ms ? MIN(delay_ms, left_ms) : left_ms;
+}
+
 static void close_client(struct client *client, bool with_reset)
 {
     if (client->sock.is_closing)
@@ -85,7 +101,8 @@ static int send_parts(struct stream *stream, const struct iovec *parts, int coun
     int rc = sock_write(&client->sock, parts, count);
     if (rc == 1 && !client->is_write_stalled) {
         client->is_write_stalled = true;
-        arm(client, stream->worker->config->client_write_timeout_ms);
+        arm(client, until(client, stream->worker->config->client_write_timeout_ms,
+                          client->write_deadline_ms));
     }
     return rc;
 }
@@ -138,8 +155,11 @@ static void await_request(struct client *client)
 {
     struct worker *worker = client->stream.worker;
     client->state = CLIENT_IDLE;
+    client->read_deadline_ms = 0;
+    client->write_deadline_ms = 0;
+    uint32_t own_ms = client->listener->idle_timeout_ms;
     if (!client->is_write_stalled)
-        arm(client, worker->config->client_idle_timeout_ms);
+        arm(client, own_ms ? own_ms : worker->config->client_idle_timeout_ms);
 }
 
 static void log_refusal(struct client *client, int status, const char *reason)
@@ -186,11 +206,17 @@ static void await_body(struct stream *stream)
 {
     struct client *client = of_stream(stream);
     const struct exchange *exchange = stream->exchange;
+    if (exchange->phase == EXCHANGE_TUNNEL)
+        client->write_deadline_ms = 0; // its end is nobody's to foretell
     if (client->is_write_stalled)
         return;
     bool awaits_body = exchange->phase != EXCHANGE_TUNNEL && !exchange->upload.is_complete &&
                        !exchange->is_client_paused;
-    arm(client, awaits_body ? stream->worker->config->client_body_timeout_ms : 0);
+    uint32_t delay_ms = 0;
+    if (awaits_body)
+        delay_ms =
+            until(client, stream->worker->config->client_body_timeout_ms, client->read_deadline_ms);
+    arm(client, until(client, delay_ms, client->write_deadline_ms));
 }
 
 // Keeps bytes for later. False: shortage or too many; the client was closed, with its exchange.
@@ -218,7 +244,9 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
         if (client->state == CLIENT_IDLE) {
             client->state = CLIENT_HEAD;
             // From the first byte to the last, however they drip in.
-            arm(client, worker->config->client_head_timeout_ms);
+            client->read_deadline_ms = deadline_in(client, client->listener->read_timeout_ms);
+            arm(client,
+                until(client, worker->config->client_head_timeout_ms, client->read_deadline_ms));
         }
         keep_input(client, bytes, len, BLOCK_MAX);
         return 0;
@@ -236,6 +264,9 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
         net_loop_disarm(&worker->loop, &client->timer);
     size_t head_len = worker->request_head.head_len;
     size_t used;
+    if (client->state == CLIENT_IDLE)
+        client->read_deadline_ms = deadline_in(client, client->listener->read_timeout_ms);
+    client->write_deadline_ms = deadline_in(client, client->listener->write_timeout_ms);
     client->state = CLIENT_BUSY;
     if (exchange_begin(&client->stream, bytes, bytes + head_len, len - head_len, &used) != 0) {
         refuse(client, 503, "out_of_memory");
@@ -385,16 +416,19 @@ static void on_timer(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, timer);
     counter_add(&client->stream.worker->counters.client_timeouts, 1);
-    if (client->is_write_stalled && client->stream.exchange)
-        exchange_abort(client->stream.exchange, true);
-    else if (client->is_write_stalled)
-        close_client(client, true);
-    else if (client->state == CLIENT_HEAD)
+    struct exchange *exchange = client->stream.exchange;
+    bool is_too_late = client->write_deadline_ms &&
+                       net_loop_now_ms(&client->stream.worker->loop) >= client->write_deadline_ms;
+    if (exchange && !exchange->upload.is_complete && !client->is_write_stalled && !is_too_late) {
+        exchange->reason = "client_timeout";
+        exchange_fail(exchange, 408, STR_NULL);
+    } else if (exchange) {
+        exchange_abort(exchange, true);
+    } else if (client->state == CLIENT_HEAD && !client->is_write_stalled) {
         refuse(client, 408, "client_timeout");
-    else if (client->state == CLIENT_BUSY && !client->stream.exchange->upload.is_complete)
-        exchange_fail(client->stream.exchange, 408, STR_NULL);
-    else
-        close_client(client, false);
+    } else {
+        close_client(client, client->is_write_stalled);
+    }
 }
 
 void client_cut(struct client *client)
@@ -498,6 +532,7 @@ void client_accept(struct worker_listener *listener)
     }
     client->stream.worker = worker;
     client->stream.ops = &STREAM_OPS;
+    client->listener = listener->config;
     timer_init(&client->timer, on_timer);
     list_init(&client->link);
     list_push_back(&worker->clients, &client->link);
@@ -514,8 +549,7 @@ void client_accept(struct worker_listener *listener)
         return;
     }
     set_peer(client);
-    client->state = CLIENT_IDLE;
-    arm(client, worker->config->client_idle_timeout_ms);
+    await_request(client);
     if (sock_read_start(&client->sock) != 0)
         close_client(client, false);
 }

@@ -23,6 +23,11 @@ struct client {
     struct stream stream; // what its exchange sees; stream.exchange is set while BUSY
     struct list link;
     struct timer timer;
+    const struct listener_config *listener;
+    // Loop times, with rt and wt of the listener: until when the running request must have come,
+    // and its answer gone. 0: no such limit.
+    uint64_t read_deadline_ms;
+    uint64_t write_deadline_ms;
     uint32_t requests;     // served on this connection
     uint32_t lingered;     // bytes thrown away while lingering
     uint8_t state;         // enum client_state

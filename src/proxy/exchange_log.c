@@ -37,6 +37,7 @@ static void read_heads(struct exchange *exchange, struct access_entry *entry)
         const struct http_head *head = &worker->request_head;
         const struct http_forward forward = {
             .is_peer_trusted = exchange->stream->is_peer_trusted,
+            .is_tls = exchange->stream->is_tls,
             .is_websocket = exchange->is_websocket,
         };
         entry->received = head;
@@ -85,6 +86,7 @@ void exchange_log(struct exchange *exchange)
         .client_ip = stream_peer_ip(stream),
         .client_port = stream->peer_port,
         .minor_version = exchange->client_minor,
+        .is_tls = stream->is_tls,
         .status = exchange->status ? exchange->status : 499, // the client went away first
         .bytes_received = exchange->bytes_in,
         .bytes_sent = body_bytes_sent(exchange),

@@ -94,7 +94,7 @@ static const struct route_target *pick(struct exchange *exchange, const struct r
 
 // 4.4 of fabio's behaviour: a redirect to what was asked for is not followed, the next host is
 // tried.
-static bool would_loop(const struct http_head *head, struct str location)
+static bool would_loop(const struct http_head *head, struct str normal_path, struct str location)
 {
     const struct http_field *proto = http_find(head, HTTP_FIELD_X_FORWARDED_PROTO);
     if (!proto)
@@ -110,7 +110,11 @@ static bool would_loop(const struct http_head *head, struct str location)
         return false;
     rest = str_from(rest, head->host.len);
     ptrdiff_t query = str_find_char(rest, '?');
-    return str_eq(query < 0 ? rest : str_upto(rest, (size_t)query), head->path);
+    char room[TARGET_ROOM];
+    struct str path;
+    return http_normalise_path(query < 0 ? rest : str_upto(rest, (size_t)query), room, &path) >=
+               0 &&
+           str_eq(path, normal_path);
 }
 
 static void append_html(struct buf *out, struct str text)
@@ -141,7 +145,7 @@ static bool answer_redirect(struct exchange *exchange, const struct route_def *d
         exchange_fail(exchange, 400, STR_NULL);
         return true;
     }
-    if (!is_last && would_loop(head, str_make(location, (size_t)len)))
+    if (!is_last && would_loop(head, normal_path, str_make(location, (size_t)len)))
         return false;
     char field[TARGET_ROOM + 16];
     int field_len = snprintf(field, sizeof field, "Location: %.*s\r\n", len, location);
@@ -202,10 +206,9 @@ static const struct route_target *choose(struct exchange *exchange, struct str n
         counter_add(&worker->counters.no_route, 1);
         log_debug("no route for %.*s%.*s", STR_FMT(head->host), STR_FMT(head->target));
         exchange->reason = "no_route";
-        struct str html = worker->page->html;
-        exchange_answer(exchange, worker->config->noroute_status, STR_NULL,
-                        html.len ? STR("text/html; charset=utf-8") : STR_NULL,
-                        html.len ? html : STR_NULL);
+        const struct page *page = worker->page;
+        exchange_answer(exchange, worker->config->noroute_status, STR_NULL, page->content_type,
+                        page->text);
         return NULL;
     }
     while (route) {
@@ -258,6 +261,7 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
     struct http_forward forward = {
         .client_ip = stream_peer_ip(stream),
         .is_peer_trusted = stream->is_peer_trusted,
+        .is_tls = stream->is_tls,
         .is_websocket = exchange->is_websocket,
         .path = head->path,
         .dst_query = def->dst_query,
@@ -333,7 +337,7 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->request_head;
     if (is_for_us(head)) {
-        exchange_fail(exchange, 200, STR_NULL);
+        exchange_answer(exchange, 200, STR_NULL, STR_NULL, STR(""));
         return;
     }
     char room[TARGET_ROOM];

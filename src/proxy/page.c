@@ -5,16 +5,29 @@
 
 #include "base/mem.h"
 
-struct page *page_new(struct str html)
+// What the operator wrote as a page, told by its beginning.
+static struct str type_of(struct str text)
 {
-    struct page *page = mem_alloc(sizeof *page + html.len);
+    struct str start = str_trim(text);
+    if (start.len == 0)
+        return STR_NULL;
+    if (str_starts_with(start, STR("<?xml")))
+        return STR("text/xml; charset=utf-8");
+    return str_starts_with(start, STR("<")) ? STR("text/html; charset=utf-8")
+                                            : STR("text/plain; charset=utf-8");
+}
+
+struct page *page_new(struct str text)
+{
+    struct page *page = mem_alloc(sizeof *page + text.len);
     if (!page)
         return NULL;
     atomic_init(&page->refs, 1);
     char *bytes = (char *)(page + 1);
-    if (html.len)
-        memcpy(bytes, html.ptr, html.len);
-    page->html = str_make(bytes, html.len);
+    if (text.len)
+        memcpy(bytes, text.ptr, text.len);
+    page->text = str_make(bytes, text.len);
+    page->content_type = type_of(page->text);
     return page;
 }
 

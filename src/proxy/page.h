@@ -10,9 +10,10 @@
 
 struct page {
     atomic_uint refs;
-    struct str html; // empty: a short text is sent instead
+    struct str text;         // empty: so is the answer
+    struct str content_type; // static
 };
 
-MUST_CHECK struct page *page_new(struct str html);
+MUST_CHECK struct page *page_new(struct str text);
 struct page *page_ref(struct page *page);
 void page_unref(struct page *page);

@@ -173,7 +173,8 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
     answer.closes = exchange->closes_client;
     answer.says_keep_alive = is_old_client && !exchange->closes_client;
     answer.framing = framing;
-    answer.sts = worker->config->sts_value;
+    // RFC 6797 section 7.2: not on a plain connection.
+    answer.sts = exchange->stream->is_tls ? worker->config->sts_value : STR_NULL;
     answer.date = worker_date(worker);
     pass_body(exchange, &answer, body, len);
 }

@@ -48,6 +48,7 @@ struct stream {
     struct block *input;       // bytes that came behind the running request; NULL: none
     uint16_t peer_port;
     uint8_t peer_ip_len;
+    bool is_tls;          // the client speaks TLS
     bool is_peer_trusted; // proxy.trusted
     bool has_ended;       // FIN received
     bool must_close;      // after the running exchange
