@@ -22,7 +22,8 @@ from harness.tagway import BINARY, Tagway, route
 
 
 def run(*argv):
-    result = subprocess.run([BINARY, f"-proxy.addr=127.0.0.1:{free_port()}", f"-ui.addr=127.0.0.1:{free_port()}", *argv],
+    addrs = f"-proxy.addr=127.0.0.1:{free_port()}", f"-ui.addr=127.0.0.1:{free_port()}"
+    result = subprocess.run([BINARY, *addrs, *argv],
                             capture_output=True, text=True, timeout=20 * SLOWNESS, check=False)
     return result.returncode, result.stderr
 
@@ -235,7 +236,8 @@ def verdicts(consul):
     found = []
     for more in ({}, {"registry.consul.service.status": "passing, warning"}, {"registry.consul.checksRequired": "all"}):
         with Tagway(options={**consul.options(), "registry.consul.unhealthyroute": "drop", **more}) as tagway:
-            wait_until(lambda tagway=tagway: "passing" in {route["service"] for route in tagway.routes()}, what="routes")
+            wait_until(lambda tagway=tagway: "passing" in [route["service"] for route in tagway.routes()],
+                       what="the routes")
             found.append({route["service"] for route in tagway.routes()})
     for name in INSTANCES:
         consul.put("/v1/catalog/deregister", {"Node": f"n-{name}"})
@@ -343,7 +345,8 @@ def test_3_6_values_are_trimmed_and_headed_by_their_key(kv, keys):
 
 @pytest.mark.consul
 def test_3_6_comments_and_blank_lines_are_no_commands(kv, keys):
-    keys("fabio/config/x", "# a comment\n\n// another\nroute add one /one http://127.0.0.1:9/\n#route add two /two http://x/")
+    keys("fabio/config/x", "# a comment\n\n// another\nroute add one /one http://127.0.0.1:9/\n"
+                           "#route add two /two http://127.0.0.1:9/")
     wait_services(kv, "web", "one")
     assert kv.problems() == []
 
