@@ -44,6 +44,9 @@ struct endpoint {
     // by the control thread; the value before stays valid until the next replacement.
     _Atomic(struct endpoint_addresses *) addresses;
     struct endpoint_addresses *previous_addresses;
+    // Why the newest TLS handshake of any worker failed, a static text; NULL: it did not. For
+    // people.
+    _Atomic(const char *) tls_failure;
     atomic_bool is_retired;     // workers stop pooling
     uint32_t refs;              // targets; control thread
     struct list link;           // registry's

@@ -70,6 +70,17 @@ static const struct target_figures *figures_of(const struct target *target)
     return figures ? figures : &none;
 }
 
+static void write_tls_failure(struct buf *out, const struct target *target)
+{
+    const struct endpoint *endpoint = target ? target->endpoint : NULL;
+    const char *failure =
+        endpoint ? atomic_load_explicit((_Atomic(const char *) *)&endpoint->tls_failure,
+                                        memory_order_relaxed)
+                 : NULL;
+    if (failure)
+        json_field_str(out, "tls_failure", str_of(failure));
+}
+
 static void write_row(struct buf *out, const struct route *route,
                       const struct route_target *route_target)
 {
@@ -87,6 +98,7 @@ static void write_row(struct buf *out, const struct route *route,
     json_field_f64(out, "p99_ms", ms(figures->p99_us));
     json_field_u64(out, "in_flight", figures->in_flight);
     json_field_bool(out, "ejected", figures->ejected_by > 0);
+    write_tls_failure(out, route_target->target);
     json_field_u64(out, "bytes_in", figures->bytes_in);
     json_field_u64(out, "bytes_out", figures->bytes_out);
     buf_append_char(out, '}');

@@ -90,13 +90,23 @@ static void on_sock_closed(struct sock *sock)
     mem_free(conn);
 }
 
+// Stored only when it is another one: all workers read the endpoint.
+static void note_tls_failure(struct endpoint *endpoint, const char *failure)
+{
+    if (atomic_load_explicit(&endpoint->tls_failure, memory_order_relaxed) != failure)
+        atomic_store_explicit(&endpoint->tls_failure, failure, memory_order_relaxed);
+}
+
 static void log_tls_failure(struct upstream_conn *conn)
 {
     struct endpoint_pool *pool = conn->pool;
-    const struct endpoint *endpoint = pool->endpoint;
+    struct endpoint *endpoint = pool->endpoint;
     const char *failure = tls_failure(&conn->sock);
     uint64_t now_ms = net_loop_now_ms(conn->upstream->loop);
-    if (!failure || (pool->tls_logged_ms && now_ms - pool->tls_logged_ms < TLS_LOG_MS))
+    if (!failure)
+        return;
+    note_tls_failure(endpoint, failure);
+    if (pool->tls_logged_ms && now_ms - pool->tls_logged_ms < TLS_LOG_MS)
         return;
     pool->tls_logged_ms = now_ms;
     struct str name = endpoint_tls_name(endpoint);
@@ -135,6 +145,7 @@ static void on_sock_connected(struct sock *sock, int status)
         return;
     }
     conn->is_connected = true;
+    note_tls_failure(conn->pool->endpoint, NULL);
     net_loop_disarm(conn->upstream->loop, &conn->timer);
     uint32_t keepalive_ms = conn->upstream->config->keepalive_ms;
     uv_tcp_keepalive(&sock->uv.tcp, 1,

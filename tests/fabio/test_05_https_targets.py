@@ -112,6 +112,7 @@ def test_a_failed_verification_is_502(ca, bad_certificates, name):
         assert tagway.metric("tagway_target_connect_failures_total", service="bad") == 1
         line = wait_until(lambda: tagway.process.stdout(), 10, "the access log")
         assert json.loads(line)["reason"] == "tls_failed"
+        assert [row["tls_failure"] for row in tagway.routes()] == [BAD[name][1]]
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -370,6 +371,7 @@ def test_an_origin_that_has_forgotten_its_sessions(ca, certificate):
             with TlsOrigin(certificate, port=port) as origin:
                 wait_until(lambda: tagway.get().status == 200, 10, "an answer")
                 assert origin.resumed == 0
+                assert "tls_failure" not in tagway.routes()[0]
 
 
 # Stale connections: no GET is lost.
