@@ -71,6 +71,8 @@ struct admin_sources {
     // Answers of the proxy's own with that status (100 to 999) to requests that no target was
     // chosen for: all, or those of redirect routes.
     uint64_t (*read_answers)(void *ctx, unsigned status, bool is_redirect);
+    // Whether the listeners of the proxy are open; NULL: yes.
+    bool (*is_listening)(void *ctx);
     // Gauges of the data path: open client connections.
     uint64_t (*read_open_connections)(void *ctx);
     // The configuration as JSON text (secrets masked), for /api/config; appended to out.

@@ -18,6 +18,8 @@ bool ready_check(const struct api *api, char reason[READY_REASON_MAX])
         snprintf(reason, READY_REASON_MAX, "draining");
     else if (!feed_is_synced(api->sources.feed))
         snprintf(reason, READY_REASON_MAX, "no routing table yet");
+    else if (api->sources.is_listening && !api->sources.is_listening(api->sources.ctx))
+        snprintf(reason, READY_REASON_MAX, "the listeners are not open yet");
     else if (api->config.stale_ready_ms > 0 && age_ms > api->config.stale_ready_ms)
         snprintf(reason, READY_REASON_MAX, "data is %llu s old",
                  (unsigned long long)(age_ms / 1000));

@@ -96,6 +96,12 @@ static uint64_t read_answers(void *ctx, unsigned status, bool is_redirect)
     return process->proxy ? proxy_answers(process->proxy, status, is_redirect) : 0;
 }
 
+static bool is_listening(void *ctx)
+{
+    const struct process *process = ctx;
+    return process->proxy;
+}
+
 static uint64_t read_open_connections(void *ctx)
 {
     const struct process *process = ctx;
@@ -376,6 +382,7 @@ static int start(struct process *process, struct err *err)
         .read_workers = read_workers,
         .read_refusals = read_refusals,
         .read_answers = read_answers,
+        .is_listening = is_listening,
         .read_open_connections = read_open_connections,
         .write_config_json = write_config_json,
         .ctx = process,
