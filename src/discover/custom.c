@@ -302,9 +302,6 @@ static const struct backend_ops OPS = {
     .data_age_ms = data_age_ms,
     .write_metrics = write_metrics,
     .write_json = write_json,
-    .manual_paths = unregistered_manual_paths,
-    .manual_get = unregistered_manual_get,
-    .manual_put = unregistered_manual_put,
 };
 
 // What may stand in a URL stays as it is, everything else is escaped.

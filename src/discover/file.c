@@ -258,9 +258,6 @@ static const struct backend_ops OPS = {
     .data_age_ms = unregistered_data_age_ms,
     .write_metrics = unregistered_write_metrics,
     .write_json = write_json,
-    .manual_paths = unregistered_manual_paths,
-    .manual_get = unregistered_manual_get,
-    .manual_put = unregistered_manual_put,
 };
 
 struct backend *file_backend_new(struct uv_loop_s *loop, const struct file_config *config,

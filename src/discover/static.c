@@ -44,9 +44,6 @@ static const struct backend_ops OPS = {
     .data_age_ms = unregistered_data_age_ms,
     .write_metrics = unregistered_write_metrics,
     .write_json = write_json,
-    .manual_paths = unregistered_manual_paths,
-    .manual_get = unregistered_manual_get,
-    .manual_put = unregistered_manual_put,
 };
 
 struct backend *static_backend_new(const struct static_config *config, struct feed *feed,

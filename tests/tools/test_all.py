@@ -117,7 +117,7 @@ def main():
     # the plain build; what only must be correct shares the machine afterwards.
     if built["plain"]:
         side_by_side(
-            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "-m", "consul"), beside_fabio],
+            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul"), beside_fabio],
             [lambda: meson_test("plain"),
              lambda: pytest("plain", "plain", *BLACK_BOX, "tests/arch", "tests/ui", "-m",
                             "not consul")])

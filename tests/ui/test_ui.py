@@ -1,40 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The live page in a real browser: what people see, that it moves, and that text stays text."""
 
-import json
 import signal
-import tempfile
 import threading
 
 import pytest
 
+from harness.browser import Page
 from harness.origin import Origin
 from harness.process import wait_until
 from harness.tagway import Tagway, route
 
-webdriver = pytest.importorskip("selenium.webdriver")
-By = pytest.importorskip("selenium.webdriver.common.by").By
-
-FLAGS = ("--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-         "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1400,900")
 HOSTILE = "<img/src=x/onerror=document.title=document.domain>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    options = webdriver.ChromeOptions()
-    for flag in FLAGS.split():
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with tempfile.TemporaryDirectory() as profile:
-        options.add_argument(f"--user-data-dir={profile}")
-        service = webdriver.ChromeService if hasattr(webdriver, "ChromeService") else None
-        if service is None:
-            from selenium.webdriver.chrome.service import Service as service
-        driver = webdriver.Chrome(options=options, service=service("/usr/bin/chromedriver"))
-        driver.get("about:blank")  # ends the requests of the start page
-        yield driver
-        driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -50,63 +27,6 @@ def proxy(origin):
              + route(origin, "/hostile", HOSTILE))
     with Tagway(table, options={"ui.title": "<b>blue</b>"}) as tagway:
         yield tagway
-
-
-class Page:
-    """The open page."""
-
-    def __init__(self, browser, proxy, query=""):
-        self.browser = browser
-        self.proxy = proxy
-        for kind in ("browser", "performance"):
-            browser.get_log(kind)  # forget what was before
-        browser.get(f"{proxy.admin_url}/routes{query}")
-
-    def all(self, selector):
-        # Read in one step: rows may be replaced between two.
-        return self.browser.execute_script(
-            "return [...document.querySelectorAll(arguments[0])].filter((e) => e.offsetParent)"
-            ".map((e) => e.innerText)", selector)
-
-    def text(self, selector):
-        return (self.all(selector) or [""])[0]
-
-    def run(self, script, *arguments):
-        return self.browser.execute_script(script, *arguments)
-
-    def targets(self):
-        """Rows of targets as {service: {column: text}}."""
-        return self.run("""
-            const rows = {};
-            for (const row of document.querySelectorAll(".row.target")) {
-              const cells = {};
-              for (const cell of row.children) cells[cell.classList[1]] = cell.innerText;
-              rows[cells.service] = cells;
-            }
-            return rows;""")
-
-    def wait_targets(self, count):
-        wait_until(lambda: len(self.all(".row.target")) == count, 15, f"{count} targets, "
-                   f"not {self.all('.row.target')}")
-
-    def type(self, text):
-        field = self.browser.find_element(By.ID, "filter")
-        field.clear()
-        field.send_keys(text)
-
-    def assert_clean(self):
-        """Nothing on the console, nothing asked of anybody else."""
-        errors = [entry for entry in self.browser.get_log("browser")
-                  if entry["level"] in ("SEVERE", "WARNING")]
-        assert not errors, errors
-        asked = []
-        for entry in self.browser.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                asked.append(message["params"]["request"]["url"])
-        assert asked
-        foreign = [url for url in asked if not url.startswith(self.proxy.admin_url + "/")]
-        assert not foreign, foreign
 
 
 def test_rows_appear(browser, proxy, origin):

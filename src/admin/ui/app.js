@@ -161,6 +161,7 @@ function setTab(tab) {
     button.setAttribute("aria-selected", isOpen);
     byId(`panel-${button.dataset.tab}`).hidden = !isOpen;
   }
+  document.body.dataset.open = tab;
   byId("filter-box").hidden = tab === "overrides" || tab === "registry";
   byId("shown").hidden = tab !== "routes";
   if (tab === "registry") registry.load();

@@ -19,8 +19,7 @@ const COMMANDS = [
 const OPTIONS = [
   ["strip=/path", "removes this prefix from the path"],
   ["prepend=/path", "puts this prefix before the path"],
-  ["proto=https", "speaks TLS to the target; also grpc, grpcs, tcp"],
-  ["tlsskipverify=true", "does not check the target's certificate"],
+  ["tlsskipverify=true", "does not check the certificate of an https destination"],
   ["host=dst", "sends the destination's host name, or the one given"],
   ["redirect=301", "answers with a redirect to the destination, in which $path stands for the path"],
   ["allow=ip:10.0.0.0/8,ip:fe80::/10", "lets only these addresses pass; deny= the others"],
