@@ -79,6 +79,9 @@ struct exchange {
     const void *tried[TRIES_MAX]; // endpoints; compared, never read
 
     uint64_t start_us;
+    // For the access log, when there is one: the last try was sent, its answer's head was there.
+    uint64_t sent_us;
+    uint64_t answered_us;
     uint64_t sent_turn; // of the worker's loop, when the request was sent
     uint64_t bytes_in;  // body bytes from the client
     uint64_t bytes_out; // body bytes to the client

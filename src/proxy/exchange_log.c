@@ -90,6 +90,7 @@ void exchange_log(struct exchange *exchange)
         .status = exchange->status ? exchange->status : 499, // the client went away first
         .bytes_received = exchange->bytes_in,
         .bytes_sent = body_bytes_sent(exchange),
+        .upstream_us = exchange->answered_us ? exchange->answered_us - exchange->sent_us : 0,
         .attempts = exchange->tries,
         .reason = str_of(exchange->reason),
     };

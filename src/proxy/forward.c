@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "http/compose.h"
@@ -317,6 +318,8 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
         exchange->is_client_paused = true;
         exchange->stream->ops->read_stop(exchange->stream);
     }
+    if (exchange->worker->access_log)
+        exchange->sent_us = clock_now_us();
     exchange->sent_turn = counter_get(&exchange->worker->counters.turns);
     exchange_arm_download(exchange);
     return 0;

@@ -10,6 +10,7 @@
 // head -> 502; cut in the body -> the client's answer is cut too; 101 without asking -> 502.
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "http/compose.h"
 #include "proxy/exchange.h"
@@ -233,6 +234,9 @@ static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
         }
         char *rest = bytes + worker->response_head.head_len;
         size_t rest_len = len - worker->response_head.head_len;
+        if (worker->access_log &&
+            (worker->response_head.status == 101 || worker->response_head.status >= 200))
+            exchange->answered_us = clock_now_us();
         if (worker->response_head.status == 101) {
             begin_tunnel(exchange, rest, rest_len);
             break;

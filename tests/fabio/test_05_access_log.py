@@ -4,8 +4,9 @@ line. How a line is written (escapes, limits, the language of formats) is proved
 access_log."""
 
 import datetime
+import json
 import re
-import socket
+import time
 
 import pytest
 
@@ -87,6 +88,19 @@ def test_combined(origin):
     line = line_of("combined", route(origin), lambda tagway: tagway.get(
         fields=[("Referer", "http://from/"), ("User-Agent", 'evil" 200 0')]))
     assert line.endswith(r'"GET / HTTP/1.1" 200 6 "http://from/" "evil\" 200 0"')
+
+
+def test_json_is_an_object_a_line():
+    def script(connection):
+        connection.read_request()
+        time.sleep(0.05)
+        connection.respond()
+
+    with ScriptedOrigin(script) as slow:
+        entry = json.loads(line_of("json", route(slow, "/a"), lambda tagway: tagway.get("/a?b", "x.example")))
+    assert entry["upstream_us"] > 50000 and entry["duration_us"] > entry["upstream_us"]
+    assert (entry["method"], entry["target"], entry["host"], entry["status"], entry["route"], entry["service"],
+            entry["attempts"], entry["bytes_sent"]) == ("GET", "/a?b", "x.example", 200, "/a", "svc", 1, 2)
 
 
 def test_times_are_utc(origin):
