@@ -110,8 +110,9 @@ static bool varies_by_encoding(const struct http_head *response)
 {
     for (size_t i = 0; i < response->field_count; i++) {
         const struct http_field *field = &response->fields[i];
-        if (field->id == HTTP_FIELD_VARY && (http_list_has(field->value, STR("Accept-Encoding")) ||
-                                             http_list_has(field->value, STR("*"))))
+        if (field->id == HTTP_FIELD_VARY && !field->is_hop &&
+            (http_list_has(field->value, STR("Accept-Encoding")) ||
+             http_list_has(field->value, STR("*"))))
             return true;
     }
     return false;
@@ -123,7 +124,7 @@ struct str gzip_fields(struct http_head *response, bool is_coded, char *out)
     struct str etag = STR_NULL;
     for (size_t i = 0; i < response->field_count && is_coded; i++) {
         struct http_field *field = &response->fields[i];
-        bool is_etag = str_ieq(field->name, STR("ETag"));
+        bool is_etag = !field->is_hop && str_ieq(field->name, STR("ETag"));
         // Ranges are of the bytes that the origin has, not of those that the client gets.
         field->is_hop |= is_etag || field->id == HTTP_FIELD_CONTENT_ENCODING ||
                          str_ieq(field->name, STR("Accept-Ranges"));
