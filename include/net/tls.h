@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS on a sock: the door to OpenSSL. A context is made once, before the workers start, and shared
-// by them; tls_start_client turns a fresh sock into one whose bytes are encrypted and whose
+// TLS on a sock: the door to OpenSSL. A context is made once, by the control thread, and shared by
+// all workers; tls_start_client turns a fresh sock into one whose bytes are encrypted and whose
 // on_connected means that the handshake is done and the peer is who it should be. Everything else
 // of net/sock.h stays as it is, but for this: a FIN without TLS's own goodbye is a failure, so that
 // a cut message cannot be taken for a complete one. Functions with a sock are for its loop's

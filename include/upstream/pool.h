@@ -30,7 +30,6 @@ struct upstream_config {
     uint32_t keepalive_ms;    // TCP keep-alive period; 0: 15 s
     uint32_t max_idle;        // per pool
     uint32_t tls_handshake_timeout_ms;
-    const struct tls_context *tls; // for https endpoints
 };
 
 // One worker's side: passed to every call.

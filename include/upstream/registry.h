@@ -45,6 +45,9 @@ MUST_CHECK struct targets *targets_new(struct uv_loop_s *loop, unsigned worker_c
 // Unpublishes and frees all tables, targets and endpoints; workers are gone. The loop must run once
 // more afterwards if a name was being looked up.
 void targets_free(struct targets *targets);
+// Certificates to trust for https targets, beside the system's; borrowed, may be empty. Before the
+// first table.
+void targets_set_trust(struct targets *targets, struct str ca_file, struct str ca_path);
 unsigned targets_worker_count(const struct targets *targets);
 
 // For routes_new.

@@ -31,13 +31,14 @@ struct endpoint_addresses {
     struct sockaddr_storage at[ENDPOINT_ADDRESSES_MAX];
 };
 
+struct tls_context;
 struct endpoint_pool; // upstream/pool.h: one worker's connections to one endpoint
 
 struct endpoint {
     struct str key;  // identity: address, port and TLS settings; owned with the endpoint
     struct str host; // as in dst, no brackets
     uint16_t port;
-    bool is_tls;
+    const struct tls_context *tls; // NULL: plain
     bool skips_tls_verify;
     struct str tls_name; // name for SNI and verification; empty: host
     // Resolved addresses; NULL while a name is being looked up or does not resolve. Replaced whole

@@ -367,6 +367,8 @@ static int start(struct process *process, struct err *err)
     process->targets = targets_new(&process->loop, options->proxy.worker_count);
     if (!process->problems || !process->targets)
         return err_set(err, ERR_NOMEM, "out of memory");
+    targets_set_trust(process->targets, options->proxy.upstream_ca_file,
+                      options->proxy.upstream_ca_path);
     process->feed = feed_new(&process->loop, &options->feed, process->targets, process->problems,
                              on_published, process);
     if (!process->feed)

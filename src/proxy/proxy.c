@@ -14,7 +14,6 @@
 #include "base/mem.h"
 #include "net/addr.h"
 #include "net/listener.h"
-#include "net/tls.h"
 #include "proxy/access_log.h"
 #include "proxy/page.h"
 #include "proxy/worker.h"
@@ -22,7 +21,6 @@
 struct proxy {
     const struct proxy_config *config;
     struct access_log *access_log; // NULL: off
-    struct tls_context *upstream_tls;
     uv_loop_t *loop;
     unsigned worker_count;
     uint16_t ports[LISTENERS_MAX];
@@ -193,8 +191,7 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
         for (unsigned l = 0; l < LISTENERS_MAX; l++)
             sockets[w][l] = -1;
     }
-    proxy->upstream_tls = tls_context_new(config->upstream_ca_file, config->upstream_ca_path, err);
-    if (!proxy->upstream_tls || bind_sockets(proxy, sockets, err) != 0)
+    if (bind_sockets(proxy, sockets, err) != 0)
         goto fail_sockets;
     if (config->access_log) {
         proxy->access_log = access_log_start(STDOUT_FILENO, count, err);
@@ -206,7 +203,7 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
     for (; initialised < count; initialised++) {
         struct worker *worker = &proxy->workers[initialised];
         int rc = worker_init(worker, initialised, config, targets_cell(targets), page,
-                             proxy->upstream_tls, sockets[initialised]);
+                             sockets[initialised]);
         if (rc != 0) {
             err_set(err, rc, "worker: %s", err_text(rc));
             goto fail_workers;
@@ -246,7 +243,6 @@ fail_sockets:
                 close(sockets[w][l]);
         }
     }
-    tls_context_free(proxy->upstream_tls);
 fail:
     page_unref(page);
     mem_free(proxy);
@@ -340,6 +336,5 @@ void proxy_free(struct proxy *proxy)
         worker_fini(&proxy->workers[i]);
     if (proxy->access_log)
         access_log_stop(proxy->access_log);
-    tls_context_free(proxy->upstream_tls);
     mem_free(proxy);
 }

@@ -26,8 +26,7 @@ static void on_idle(struct net_loop *loop)
 }
 
 int worker_init(struct worker *worker, unsigned id, const struct proxy_config *config,
-                struct table_cell *cell, struct page *page, const struct tls_context *upstream_tls,
-                const int *sockets)
+                struct table_cell *cell, struct page *page, const int *sockets)
 {
     worker->id = id;
     worker->config = config;
@@ -47,7 +46,6 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
         .keepalive_ms = config->upstream_keepalive_ms,
         .max_idle = config->max_idle_per_endpoint,
         .tls_handshake_timeout_ms = config->upstream_handshake_timeout_ms,
-        .tls = upstream_tls,
     };
     upstream_init(&worker->upstream, &worker->loop, id, &worker->upstream_config);
     for (unsigned i = 0; i < config->listener_count; i++) {

@@ -23,7 +23,6 @@
 enum { DATE_LEN = 29 }; // "Sun, 06 Nov 1994 08:49:37 GMT"
 
 struct access_log;
-struct tls_context;
 struct page; // proxy/page.h: the no-route page, shared by all workers
 
 struct worker_listener {
@@ -81,8 +80,7 @@ struct worker {
 // the workers'), the worker's once this has succeeded. 0 or a negative err_code. Control thread,
 // before worker_start.
 MUST_CHECK int worker_init(struct worker *worker, unsigned id, const struct proxy_config *config,
-                           struct table_cell *cell, struct page *page,
-                           const struct tls_context *upstream_tls, const int *sockets);
+                           struct table_cell *cell, struct page *page, const int *sockets);
 // Starts listening and the thread. 0 or a negative err_code.
 MUST_CHECK int worker_start(struct worker *worker, struct err *err);
 

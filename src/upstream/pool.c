@@ -231,7 +231,7 @@ static int start_tls(struct upstream_conn *conn)
         .handshake_timeout_ms = config->tls_handshake_timeout_ms,
         .session = &pool->tls_session,
     };
-    return tls_start_client(&conn->sock, config->tls, &peer);
+    return tls_start_client(&conn->sock, pool->endpoint->tls, &peer);
 }
 
 struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
@@ -262,7 +262,7 @@ struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoin
     list_push_back(&upstream->conns, &conn->link);
     upstream->conn_count++;
     count_conn(pool, 1);
-    if (pool->endpoint->is_tls && start_tls(conn) != 0) {
+    if (pool->endpoint->tls && start_tls(conn) != 0) {
         close_conn(conn, false);
         return NULL;
     }

@@ -12,8 +12,10 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "net/tls.h"
 #include "upstream/pool.h"
 #include "upstream/resolve.h"
 
@@ -34,6 +36,8 @@ struct targets {
     struct list retired;           // no binding left, maybe in flight
     struct list retired_endpoints; // no target left, maybe connected
     struct list live_endpoints;
+    struct tls_context *tls;     // of all https endpoints; NULL before the first
+    struct str ca_file, ca_path; // borrowed
     void (*on_free)(void *ctx, struct target *target);
     void *on_free_ctx;
 };
@@ -107,9 +111,24 @@ static struct str tls_name_of(const struct route_def *def)
     return colon < 0 || is_v6 ? name : str_upto(name, (size_t)colon);
 }
 
+// With the first https endpoint, as reading the trusted certificates may take 30 ms and 2 MB.
+static int prepare_tls(struct targets *targets)
+{
+    struct err err;
+    if (targets->tls)
+        return 0;
+    targets->tls = tls_context_new(targets->ca_file, targets->ca_path, &err);
+    if (targets->tls)
+        return 0;
+    log_error("https targets cannot be used: %s", err.text);
+    return err.code;
+}
+
 static struct endpoint *get_endpoint(struct targets *targets, const struct route_def *def)
 {
     bool is_tls = def->scheme == ROUTE_SCHEME_HTTPS;
+    if (is_tls && prepare_tls(targets) != 0)
+        return NULL;
     struct buf key;
     size_t host_at, name_at;
     buf_init(&key, 64 << 10);
@@ -139,7 +158,7 @@ static struct endpoint *get_endpoint(struct targets *targets, const struct route
     endpoint->host = part_at(&key, host_at, def->dst_host.len);
     endpoint->tls_name = part_at(&key, name_at, tls_name_of(def).len);
     endpoint->port = def->dst_port;
-    endpoint->is_tls = is_tls;
+    endpoint->tls = is_tls ? targets->tls : NULL;
     endpoint->skips_tls_verify = def->skips_tls_verify;
     endpoint->refs = 1;
     list_init(&endpoint->link);
@@ -255,6 +274,12 @@ struct routes_binding targets_binding(struct targets *targets)
 struct table_cell *targets_cell(struct targets *targets)
 {
     return &targets->cell;
+}
+
+void targets_set_trust(struct targets *targets, struct str ca_file, struct str ca_path)
+{
+    targets->ca_file = ca_file;
+    targets->ca_path = ca_path;
 }
 
 unsigned targets_worker_count(const struct targets *targets)
@@ -376,5 +401,6 @@ void targets_free(struct targets *targets)
     targets_collect(targets);
     map_fini(&targets->by_key);
     map_fini(&targets->endpoints);
+    tls_context_free(targets->tls);
     mem_free(targets);
 }

@@ -98,28 +98,38 @@ def bad_certificates(ca):
     other.close()
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_failed_verification_is_502(ca, bad_certificates, name):
-    with TlsOrigin(bad_certificates[name]) as origin, \
-            Tagway(https_route(origin, service="bad"),
-                   trusting(ca, **{"log.access.target": "stdout", "log.access.format": "json"})) as tagway:
-        got = tagway.get()
-        assert got.status == 502
-        assert got.body == b"502 Bad Gateway\n"
-        assert tls_log(tagway) == [f"127.0.0.1:{origin.port} (127.0.0.1): {BAD[name][1]}"]
-        assert origin.requests == []  # not a byte of the request
-        assert tagway.metric("tagway_target_tls_failures_total", service="bad") == 1
-        assert tagway.metric("tagway_target_connect_failures_total", service="bad") == 1
-        line = wait_until(lambda: tagway.process.stdout(), 10, "the access log")
-        assert json.loads(line)["reason"] == "tls_failed"
-        assert [row["tls_failure"] for row in tagway.routes()] == [BAD[name][1]]
+@pytest.fixture(scope="module")
+def bad_world(ca, bad_certificates):
+    """An origin for each bad certificate behind one proxy: checked below /bad, not checked below /skip."""
+    origins = {name: TlsOrigin(bad_certificates[name]) for name in BAD}
+    routes = "".join(https_route(origin, f"/bad/{number}", f"bad-{number}") +
+                     https_route(origin, f"/skip/{number}", options="tlsskipverify=true")
+                     for number, origin in enumerate(origins.values()))
+    with Tagway(routes, trusting(ca, **{"log.access.target": "stdout", "log.access.format": "json"})) as tagway:
+        yield tagway, origins
+    for origin in origins.values():
+        origin.stop()
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_tlsskipverify_takes_every_certificate(ca, bad_certificates, name):
-    with TlsOrigin(bad_certificates[name]) as origin, \
-            Tagway(https_route(origin, options="tlsskipverify=true"), trusting(ca)) as tagway:
-        assert tagway.get().status == 200
+def test_a_failed_verification_is_502(bad_world, name):
+    tagway, origins = bad_world
+    number, origin = list(BAD).index(name), origins[name]
+    got = tagway.get(f"/bad/{number}")
+    assert (got.status, got.body) == (502, b"502 Bad Gateway\n")
+    assert f"127.0.0.1:{origin.port} (127.0.0.1): {BAD[name][1]}" in tls_log(tagway)
+    assert origin.requests == []  # not a byte of the request
+    assert tagway.metric("tagway_target_tls_failures_total", service=f"bad-{number}") == 1
+    assert tagway.metric("tagway_target_connect_failures_total", service=f"bad-{number}") == 1
+    wait_until(lambda: [entry for entry in map(json.loads, tagway.process.stdout().splitlines())
+                        if f"/bad/{number}" in str(entry) and entry["reason"] == "tls_failed"], 10, "the access log")
+    assert [row["tls_failure"] for row in tagway.routes() if row["service"] == f"bad-{number}"] == [BAD[name][1]]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_tlsskipverify_takes_every_certificate(bad_world, name):
+    tagway, origins = bad_world
+    assert tagway.get(f"/skip/{list(BAD).index(name)}").status == 200
 
 
 @pytest.mark.parametrize("value", ["TRUE", "1", "false", ""])
@@ -140,7 +150,8 @@ def test_failures_are_logged_once_in_a_while(ca, bad_certificates):
 # 1.6: host= is Host, SNI and the name to verify.
 
 
-@pytest.mark.parametrize("target, options, names, sni, host, status", [
+HOST_OPTION = [
+    # destination, options, names of the certificate, SNI, Host that arrives, status
     ("127.0.0.1", "", ["127.0.0.1"], None, "asked.example", 200),
     ("localhost", "", ["localhost"], "localhost", "asked.example", 200),
     ("localhost", "host=dst", ["localhost"], "localhost", "localhost:PORT", 200),
@@ -154,16 +165,33 @@ def test_failures_are_logged_once_in_a_while(ca, bad_certificates):
     ("127.0.0.1", "host=shop.internal tlsskipverify=true", ["127.0.0.1"], "shop.internal", "shop.internal", 200),
     ("localhost", "host=127.0.0.1", ["127.0.0.1"], None, "127.0.0.1", 200),
     ("127.0.0.1", "host=shop.internal proto=https", ["shop.internal"], "shop.internal", "shop.internal", 200),
-])
-def test_host_option(ca, target, options, names, sni, host, status):
-    with TlsOrigin(ca.issue(*names)) as origin, \
-            Tagway(https_route(origin, options=options, host=target), trusting(ca)) as tagway:
+]
+
+
+@pytest.fixture(scope="module")
+def host_option_world(ca):
+    """An origin and a path for each row, behind one proxy."""
+    certificates = {names: ca.issue(*names) for names in {tuple(row[2]) for row in HOST_OPTION}}
+    origins = [TlsOrigin(certificates[tuple(row[2])]) for row in HOST_OPTION]
+    routes = "".join(https_route(origin, f"/{number}/", options=row[1], host=row[0])
+                     for number, (origin, row) in enumerate(zip(origins, HOST_OPTION)))
+    with Tagway(routes, trusting(ca)) as tagway:
         # A name is looked up before the listeners open.
         wait_until(lambda: "HTTP proxy listening" in tagway.stderr(), 10, "the listeners")
-        assert tagway.get(host="asked.example").status == status
-        assert origin.asked == [sni]
-        assert [request.get("host") for request in origin.requests] == (
-            [host.replace("PORT", str(origin.port))] if host else [])
+        yield tagway, origins
+    for origin in origins:
+        origin.stop()
+
+
+@pytest.mark.parametrize("number", range(len(HOST_OPTION)), ids=[f"{row[0]} {row[1]} {row[2][0]}" for row in HOST_OPTION])
+def test_host_option(host_option_world, number):
+    tagway, origins = host_option_world
+    _, _, _, sni, host, status = HOST_OPTION[number]
+    origin = origins[number]
+    assert tagway.get(f"/{number}/", host="asked.example").status == status
+    assert origin.asked == [sni]
+    assert [request.get("host") for request in origin.requests] == (
+        [host.replace("PORT", str(origin.port))] if host else [])
 
 
 # Whom to trust.
@@ -401,7 +429,7 @@ def test_no_get_is_lost_to_a_stale_connection(ca, certificate, leave):
     with TlsScriptedOrigin(certificate, answers_a_few_and_leaves) as origin, \
             Tagway(https_route(origin), trusting(ca)) as tagway:
         with Load(tagway.port, [format_request()], connections=8) as load:
-            wait_until(lambda: load.progress() > 2000, 120, "load")
+            wait_until(lambda: load.progress() > 1200, 120, "load")
             load.stop()
         print(load.summary(), f"{origin.resumed} of {len(origin.versions)} handshakes resumed")
         assert load.failures == []
@@ -420,12 +448,12 @@ def test_a_post_waits_for_a_connection_that_lives(ca, certificate):
 
     with TlsScriptedOrigin(certificate, answers_once) as origin, \
             Tagway(https_route(origin), trusting(ca)) as tagway, tagway.connect() as client:
-        for number in range(200):
+        for number in range(100):
             assert client.request("POST", f"/{number}", body=b"x").status == 200
             # Had the goodbye come only after the next POST was sent, that would be lost.
             assert left.wait(10 * SLOWNESS)
             left.clear()
-        assert [request.target for request in origin.requests] == [f"/{number}" for number in range(200)]
+        assert [request.target for request in origin.requests] == [f"/{number}" for number in range(100)]
 
 
 @pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong", b"\r\n"])
