@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "options_row.h"
 
+enum { LABEL_MAX = 60 }; // bytes of the file's name in messages
+
 struct reader {
     struct options *options;
     struct option_storage *storage;
@@ -294,7 +296,7 @@ static void warn_unknown_property(struct reader *reader, const struct property *
 static int take_property(struct reader *reader, const struct property *property)
 {
     const struct option_row *row = find_row(property->key);
-    struct str file = str_upto(reader->cfg_label, 60);
+    struct str file = reader->cfg_label;
     if (row)
         return value_of(reader->storage, row)->source > SOURCE_FILE
                    ? 0
@@ -324,8 +326,12 @@ static int parse_file(struct reader *reader, struct str text)
 static int read_file(struct reader *reader)
 {
     struct buf text;
-    reader->cfg_label = config_source_label(&reader->storage->arena, reader->cfg_path);
-    if (!reader->cfg_label.ptr)
+    struct str label = config_source_label(&reader->storage->arena, reader->cfg_path);
+    if (label.len > LABEL_MAX) // the end tells more than the beginning
+        label =
+            print(&reader->storage->arena, "...%.*s", LABEL_MAX, label.ptr + label.len - LABEL_MAX);
+    reader->cfg_label = label;
+    if (!label.ptr)
         return out_of_memory(reader);
     buf_init(&text, PROPERTIES_MAX);
     int rc = config_source_load(reader->cfg_path, &text, reader->err);
