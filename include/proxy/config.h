@@ -57,6 +57,7 @@ struct listener_config {
     uint32_t read_timeout_ms;              // rt: whole request; 0: the proxy's own defaults rule
     uint32_t write_timeout_ms;             // wt
     uint32_t idle_timeout_ms;              // it
+    bool has_idle_timeout;                 // else idle_timeout_ms is the read timeout
     const struct cert_source *cert_source; // cs; NULL: none
     uint16_t tls_min, tls_max;             // versions as on the wire; 0: the library's
     uint16_t tls_ciphers[TLS_CIPHERS_MAX]; // none: the library's

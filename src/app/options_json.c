@@ -118,7 +118,7 @@ static void print_listener(struct buf *out, const struct listener_config *listen
     print_ciphers(out, listener);
     print_ms(out, "ReadTimeout", listener->read_timeout_ms);
     print_ms(out, "WriteTimeout", listener->write_timeout_ms);
-    print_ms(out, "IdleTimeout", listener->idle_timeout_ms);
+    print_ms(out, "IdleTimeout", listener->has_idle_timeout ? listener->idle_timeout_ms : 0);
     print_ms(out, "ProxyHeaderTimeout", listener->proxy_header_timeout_ms);
     print_ms(out, "Refresh", listener->refresh_ms);
     print_number(out, "TLSMinVersion", listener->tls_min);
@@ -196,6 +196,56 @@ void option_print_bgp_peers(const struct options *options, struct str text, stru
         print_peer(out, &entries.items[i]);
     }
     buf_append_cstr(out, rc == 0 && entries.count ? "]" : "null");
+    arena_fini(&arena);
+}
+
+void option_print_text(const struct options *options, struct str text, struct buf *out)
+{
+    (void)options;
+    buf_append_json(out, text);
+}
+
+static struct str entry_text(const struct value_entry *entry, const char *key)
+{
+    struct str text;
+    return value_entry_get(entry, str_of(key), &text) ? text : STR("");
+}
+
+// The scheme's own member of an object. fabio knows the file's time later.
+static void print_auth_scheme(struct buf *out, const struct value_entry *entry)
+{
+    struct str name = entry_text(entry, "name");
+    struct str realm = entry_text(entry, "realm");
+    uint32_t refresh_ms = 0;
+    if (value_to_duration_ms(entry_text(entry, "refresh"), &refresh_ms) && refresh_ms < 1000 &&
+        refresh_ms)
+        refresh_ms = 1000;
+    buf_append_json(out, name);
+    buf_append_cstr(out, ":{");
+    print_text(out, "Name", name);
+    print_text(out, "Type", entry_text(entry, "type"));
+    buf_append_cstr(out, "\"Basic\":{\"ModTime\":\"0001-01-01T00:00:00Z\",");
+    print_text(out, "Realm", realm.len ? realm : name);
+    print_text(out, "File", entry_text(entry, "file"));
+    print_ms(out, "Refresh", refresh_ms);
+    print_end(out, '}');
+    buf_append_char(out, '}');
+}
+
+void option_print_auth(const struct options *options, struct str text, struct buf *out)
+{
+    (void)options;
+    struct arena arena;
+    struct value_entries entries = {0};
+    arena_init(&arena);
+    int rc = value_to_entries(&arena, text, &entries, NULL);
+    buf_append_char(out, '{');
+    for (size_t i = 0; rc == 0 && i < entries.count; i++) {
+        if (i)
+            buf_append_char(out, ',');
+        print_auth_scheme(out, &entries.items[i]);
+    }
+    buf_append_char(out, '}');
     arena_fini(&arena);
 }
 

@@ -298,7 +298,8 @@ int option_apply_listeners(struct options *options, struct option_storage *stora
         listener->write_timeout_ms = duration_of(storage, "proxy.writetimeout");
         rc = read_listener(listener, proxy, storage, row->key, &entries.items[i], err);
         struct str unused;
-        if (!value_entry_get(&entries.items[i], STR("it"), &unused))
+        listener->has_idle_timeout = value_entry_get(&entries.items[i], STR("it"), &unused);
+        if (!listener->has_idle_timeout)
             listener->idle_timeout_ms = listener->read_timeout_ms;
     }
     proxy->listener_count = (unsigned)entries.count;

@@ -92,9 +92,9 @@ struct str listener_protocol_name(enum listener_proto proto);
 
 // options_json.c, for the table.
 option_print_fn option_print_listeners, option_print_ui_addr, option_print_cert_sources,
-    option_print_bgp_peers, option_print_regexp, option_print_consul_addr,
-    option_print_register_addr, option_print_routes_format, option_print_local_ip,
-    option_print_gomaxprocs;
+    option_print_bgp_peers, option_print_auth, option_print_regexp, option_print_text,
+    option_print_consul_addr, option_print_register_addr, option_print_routes_format,
+    option_print_local_ip, option_print_gomaxprocs;
 // options_registry.c, for the table.
 option_apply_fn option_apply_backend, option_apply_service_status, option_apply_custom_host,
     option_apply_custom_interval;

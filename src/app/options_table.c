@@ -67,12 +67,12 @@ const struct option_row OPTION_ROWS[] = {
 
     // Metrics
     {.key = "metrics.target", .type = OPTION_LIST, .preset = "",
-     .json = "Metrics.Target", .apply = option_apply_metrics_target,
+     .json = "Metrics.Target", .apply = option_apply_metrics_target, .print = option_print_text,
      .help = "Where metrics are pushed to, separated by commas: stdout (or flat), label, statsd_raw, "
              "dogstatsd, graphite. prometheus is always there: /metrics on ui.addr, and listeners "
              "with proto=prometheus."},
     {.key = "metrics.names.compat", .type = OPTION_CHOICE, .preset = "tagway",
-     FIELD(admin.metrics.uses_fabio_names), .names = METRIC_NAMES,
+     .json = "Metrics.NamesCompat", FIELD(admin.metrics.uses_fabio_names), .names = METRIC_NAMES,
      .help = "Names of the metrics, pushed and scraped: tagway, or fabio for dashboards made for "
              "it."},
     {.key = "metrics.prefix", .type = OPTION_STRING,
@@ -212,7 +212,7 @@ const struct option_row OPTION_ROWS[] = {
      .help = "Names, separated by commas, by which browsers may call UI and API, besides addresses,"
              " localhost, this machine's names and *.consul. *: any. Others are answered 421."},
     {.key = "ui.auth", .type = OPTION_ENTRIES, .preset = "",
-     .json = "UI.Auth", .apply = option_apply_ui_auth,
+     .json = "UI.Auth", .apply = option_apply_ui_auth, .print = option_print_auth,
      .help = "Who may see UI, API and metrics: name=N;type=basic;file=HTPASSWD[;realm=R][;refresh=T]"
              ", as in proxy.auth. Empty: everybody who reaches ui.addr. /health and /ready are"
              " answered to all."},
@@ -492,7 +492,7 @@ const struct option_row OPTION_ROWS[] = {
      .json = "Proxy.STSHeader.Preload",
      .help = "Whether that header has preload."},
     {.key = "proxy.auth", .type = OPTION_ENTRIES, .preset = "",
-     .json = "Proxy.AuthSchemes", .is_secret = true, .state = OPTION_REFUSED,
+     .json = "Proxy.AuthSchemes", .print = option_print_auth, .is_secret = true, .state = OPTION_REFUSED,
      .help = "Authorization schemes."},
     {.key = "proxy.grpcmaxrxmsgsize", .type = OPTION_INT, .preset = "4194304",
      .json = "Proxy.GRPCMaxRxMsgSize", .min = 0, .max = 2147483647, .state = OPTION_IGNORED,

@@ -49,10 +49,10 @@ def listeners(text, **options):
     ("addr=127.0.0.1:P,", [{"Addr": "127.0.0.1:P"}]),
     (";addr=127.0.0.1:P", [{"Addr": "127.0.0.1:P"}]),
     ("addr=127.0.0.1:P;", [{"Addr": "127.0.0.1:P"}]),
-    ('"127.0.0.1:P";rt="1s"', [{"Addr": "127.0.0.1:P", "ReadTimeout": SECOND, "IdleTimeout": SECOND}]),
+    ('"127.0.0.1:P";rt="1s"', [{"Addr": "127.0.0.1:P", "ReadTimeout": SECOND}]),
     ('addr="127.0.0\\x2e1:P"', [{"Addr": "127.0.0.1:P"}]),
     ("127.0.0.1:P;rt=1s,127.0.0.1:Q;rt=2s;it=4s,127.0.0.1:R;wt=3s",
-     [{"Addr": "127.0.0.1:P", "ReadTimeout": SECOND, "IdleTimeout": SECOND},
+     [{"Addr": "127.0.0.1:P", "ReadTimeout": SECOND},
       {"Addr": "127.0.0.1:Q", "ReadTimeout": 2 * SECOND, "IdleTimeout": 4 * SECOND},
       {"Addr": "127.0.0.1:R", "WriteTimeout": 3 * SECOND}]),
 ])
@@ -77,7 +77,7 @@ def test_broken_lists(text, reason):
 # 7.2, row by row: what a listener's option does to it.
 @pytest.mark.parametrize("options, want", [
     ("proto=http", {}),
-    ("rt=1s", {"ReadTimeout": SECOND, "IdleTimeout": SECOND}),
+    ("rt=1s", {"ReadTimeout": SECOND}),
     ("wt=1m", {"WriteTimeout": 60 * SECOND}),
     ("it=1500ms", {"IdleTimeout": 1500 * MS}),
     ("strictmatch=true", {"StrictMatch": True}),
@@ -103,8 +103,8 @@ def test_listener_options(options, want):
 
 def test_defaults_of_timeouts():
     assert listeners("127.0.0.1:P,127.0.0.1:Q;rt=1s;wt=0", proxy_readtimeout="8s", proxy_writetimeout="9s") == [
-        {"Addr": "127.0.0.1:P", "ReadTimeout": 8 * SECOND, "WriteTimeout": 9 * SECOND, "IdleTimeout": 8 * SECOND},
-        {"Addr": "127.0.0.1:Q", "ReadTimeout": SECOND, "IdleTimeout": SECOND}]
+        {"Addr": "127.0.0.1:P", "ReadTimeout": 8 * SECOND, "WriteTimeout": 9 * SECOND},
+        {"Addr": "127.0.0.1:Q", "ReadTimeout": SECOND}]
 
 
 def test_an_unknown_option_is_warned_of():

@@ -2,8 +2,11 @@
 """8.2 and 10.3: one file with every key at a value of its own starts, and /api/config shows them all.
 A new key fails here until it has a line in every_key.properties and one below."""
 
+import base64
+import json
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -12,6 +15,7 @@ from harness.ports import free_port
 from harness.tagway import Tagway
 
 FILE = os.path.join(os.path.dirname(__file__), "every_key.properties")
+PASSWORD = ("Authorization", "Basic " + base64.b64encode(b"someone:password").decode())
 MS = 1000 * 1000
 SECOND = 1000 * MS
 NO_CERTIFICATES = {"Header": None, "Name": "", "Type": "", "CertPath": "", "KeyPath": "", "ClientCAPath": "",
@@ -54,6 +58,10 @@ SHOWN = {
     "proxy.header.sts.maxage": ("Proxy.STSHeader.MaxAge", 31536000),
     "proxy.header.sts.subdomains": ("Proxy.STSHeader.Subdomains", True),
     "proxy.header.sts.preload": ("Proxy.STSHeader.Preload", True),
+    "proxy.auth": ("Proxy.AuthSchemes", {"staff": {"Name": "staff", "Type": "basic", "Basic": {
+        "ModTime": "0001-01-01T00:00:00Z", "Realm": "Staff only", "File": "{HTPASSWD}", "Refresh": 30 * SECOND}}}),
+    "proxy.gzip.contenttype": ("Proxy.GZIPContentTypes", "^(text/.*|application/json)(;.*)?$"),
+    "proxy.gzip.maxstreams": ("Proxy.GZIPMaxStreams", 16),
     "proxy.grpcmaxrxmsgsize": ("Proxy.GRPCMaxRxMsgSize", 1048576),
     "proxy.grpcmaxtxmsgsize": ("Proxy.GRPCMaxTxMsgSize", 2097152),
     "proxy.grpcshutdowntimeout": ("Proxy.GRPCGShutdownTimeout", 19 * SECOND),
@@ -70,6 +78,9 @@ SHOWN = {
     "proxy.request.maxtarget": ("Proxy.Request.MaxTarget", 8192),
     "proxy.request.maxfields": ("Proxy.Request.MaxFields", 64),
     "proxy.upstream.bodytimeout": ("Proxy.Upstream.BodyTimeout", 25 * SECOND),
+    "proxy.upstream.handshaketimeout": ("Proxy.Upstream.HandshakeTimeout", 40 * SECOND),
+    "proxy.upstream.cafile": ("Proxy.Upstream.CAFile", "{CAFILE}"),
+    "proxy.upstream.capath": ("Proxy.Upstream.CAPath", "{SCRATCH}"),
     "proxy.tunnel.idletimeout": ("Proxy.Tunnel.IdleTimeout", 26 * 60 * SECOND),
     "proxy.retry.attempts": ("Proxy.Retry.Attempts", 3),
     "log.access.format": ("Log.AccessFormat", "combined"),
@@ -79,6 +90,7 @@ SHOWN = {
     "log.level": ("Log.Level", "debug"),
     "metrics.prefix": ("Metrics.Prefix", "edge"),
     "metrics.names": ("Metrics.Names", "{{.Service}}"),
+    "metrics.names.compat": ("Metrics.NamesCompat", "fabio"),
     "metrics.interval": ("Metrics.Interval", 27 * SECOND),
     "metrics.timeout": ("Metrics.Timeout", 28 * SECOND),
     "metrics.retry": ("Metrics.Retry", 29 * MS),
@@ -86,6 +98,7 @@ SHOWN = {
     "metrics.statsd.addr": ("Metrics.StatsDAddr", "127.0.0.1:8125"),
     "metrics.dogstatsd.addr": ("Metrics.DogstatsdAddr", "127.0.0.1:8126"),
     "metrics.prometheus.subsystem": ("Metrics.Prometheus.Subsystem", "edge"),
+    "metrics.prometheus.path": ("Metrics.Prometheus.Path", "/prometheus"),
     "metrics.prometheus.buckets": ("Metrics.Prometheus.Buckets", [0.5, 1, 2.5]),
     "metrics.circonus.apikey": ("Metrics.Circonus.APIKey", "***"),
     "metrics.circonus.apiapp": ("Metrics.Circonus.APIApp", "edge"),
@@ -152,6 +165,8 @@ SHOWN = {
     "ui.title": ("UI.Title", "edge & more"),
     "ui.path": ("UI.Path", "/admin/"),
     "ui.hosts": ("UI.Hosts", "edge.example"),
+    "ui.auth": ("UI.Auth", {"ops": {"Name": "ops", "Type": "basic", "Basic": {
+        "ModTime": "0001-01-01T00:00:00Z", "Realm": "ops", "File": "{HTPASSWD}", "Refresh": 0}}}),
     "ui.ready.maxage": ("UI.ReadyMaxAge", 39 * SECOND),
     "ui.routingtable.source.linkenabled": ("UI.RoutingTable.Source.LinkEnabled", True),
     "ui.routingtable.source.newtab": ("UI.RoutingTable.Source.NewTab", False),
@@ -178,7 +193,7 @@ SHOWN = {
     "bgp.grpclistenaddress": ("BGP.GRPCListenAddress", "127.0.0.1:{GRPC_PORT}"),
     "bgp.gobgpdcfgfile": ("BGP.GOBGPDCfgFile", "{GOBGP}"),
     "bgp.nexthop": ("BGP.NextHop", "192.0.2.3"),
-    "metrics.target": ("Metrics.Target", ["prometheus"]),
+    "metrics.target": ("Metrics.Target", "prometheus"),
 }
 
 
@@ -212,10 +227,14 @@ def at(config, path):
 def environment(folder):
     env = {"PROXY_PORT": str(free_port()), "UI_PORT": str(free_port()), "GRPC_PORT": str(free_port()),
            "ROUTES": str(folder / "routes"), "PAGE": str(folder / "page.html"), "SCRATCH": str(folder),
-           "HTPASSWD": str(folder / "htpasswd"), "GOBGP": str(folder / "gobgp.toml")}
+           "HTPASSWD": str(folder / "htpasswd"), "GOBGP": str(folder / "gobgp.toml"),
+           "CAFILE": str(folder / "ca.pem")}
     (folder / "routes").write_text("route add web /web http://127.0.0.1:1/\n")
     (folder / "page.html").write_text("<p>nothing</p>")
     (folder / "htpasswd").write_text("someone:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=authority", "-keyout", folder / "ca.key", "-out", folder / "ca.pem"],
+                   check=True, capture_output=True)
     (folder / "gobgp.toml").write_text("[global.config]\nas = 65001\nrouter-id = \"192.0.2.1\"\nport = -1\n")
     return env
 
@@ -234,7 +253,9 @@ def running(tmp_path_factory):
     with Tagway(options=options, env=env, is_ready=False) as tagway:
         tagway.port, tagway.admin_port = int(env["PROXY_PORT"]), int(env["UI_PORT"])
         tagway.wait_ready()
-        yield tagway, tagway.json("/admin/api/config"), env
+        answer = tagway.admin("/admin/api/config", fields=[PASSWORD])
+        assert answer.status == 200
+        yield tagway, json.loads(answer.body), env
 
 
 def test_every_key_has_a_line():
@@ -263,7 +284,7 @@ def test_shown(running, key):
 
 def test_no_secret_is_shown(running):
     tagway, _, _ = running
-    for text in (tagway.admin("/admin/api/config").body.decode(), tagway.stderr()):
+    for text in (tagway.admin("/admin/api/config", fields=[PASSWORD]).body.decode(), tagway.stderr()):
         assert "hush" not in text
 
 

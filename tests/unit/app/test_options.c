@@ -408,8 +408,9 @@ static void json_has_fabios_shape_without_secrets(void **state)
     assert_true(at(source->next, "Refresh")->valuedouble == 0); // it waits for changes
     assert_string_equal(at(json, "UI.Title")->valuestring, "<\"x\">");
     assert_true(at(json, "Proxy.DialTimeout")->valuedouble == 30e9);
-    assert_true(cJSON_IsNull(at(json, "Proxy.AuthSchemes")));
-    assert_true(cJSON_IsNull(at(json, "Metrics.Target")));
+    assert_true(cJSON_IsObject(at(json, "Proxy.AuthSchemes")));
+    assert_string_equal(at(json, "Metrics.Target")->valuestring, "");
+    assert_true(cJSON_IsNull(at(json, "Registry.Consul.ServiceTags")));
     assert_true(cJSON_IsFalse(at(json, "Insecure")));
     assert_int_equal(cJSON_GetArraySize(at(json, "Metrics.Prometheus.Buckets")), 11);
     assert_string_equal(at(json, "Registry.Consul.ServiceStatus")->child->valuestring, "passing");
