@@ -195,6 +195,18 @@ static bool pass_guard(struct exchange *exchange, const struct route_def *def)
     return false;
 }
 
+static void answer_without_route(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    const struct http_head *head = &worker->request_head;
+    counter_add(&worker->counters.no_route, 1);
+    log_debug("no route for %.*s%.*s", STR_FMT(head->host), STR_FMT(head->target));
+    exchange->reason = "no_route";
+    const struct page *page = worker->page;
+    exchange_answer(exchange, worker->config->noroute_status, STR_NULL, page->content_type,
+                    page->text);
+}
+
 // Finds the route and picks the target. NULL: the request was answered.
 static const struct route_target *choose(struct exchange *exchange, struct str normal_path)
 {
@@ -202,18 +214,7 @@ static const struct route_target *choose(struct exchange *exchange, struct str n
     const struct http_head *head = &worker->request_head;
     struct table_cursor cursor;
     table_lookup_start(&cursor, worker_table(worker), head->host, normal_path, false);
-    const struct route *route = table_lookup_next(&cursor);
-    if (!route) {
-        counter_add(&worker->counters.no_route, 1);
-        log_debug("no route for %.*s%.*s", STR_FMT(head->host), STR_FMT(head->target));
-        exchange->reason = "no_route";
-        const struct page *page = worker->page;
-        exchange_answer(exchange, worker->config->noroute_status, STR_NULL, page->content_type,
-                        page->text);
-        return NULL;
-    }
-    while (route) {
-        const struct route *next = NULL;
+    for (const struct route *route; (route = table_lookup_next(&cursor));) {
         const struct route_target *chosen = route->up_count ? pick(exchange, route) : NULL;
         if (!chosen) {
             answer_without_target(exchange);
@@ -223,13 +224,11 @@ static const struct route_target *choose(struct exchange *exchange, struct str n
             return NULL;
         if (chosen->def->redirect_code == 0)
             return chosen;
-        struct table_cursor ahead = cursor;
-        next = table_lookup_next(&ahead);
-        if (answer_redirect(exchange, chosen->def, normal_path, next == NULL))
+        // Routes without a host are the last candidate of all requests, and only they may loop.
+        if (answer_redirect(exchange, chosen->def, normal_path, route->host.len == 0))
             return NULL;
-        cursor = ahead;
-        route = next;
     }
+    answer_without_route(exchange);
     return NULL;
 }
 

@@ -85,7 +85,9 @@ ROWS = [
          "route add weight weight http://10.0.0.1/\nroute weight weight weight weight 0.2",
          "route add weight weight/ http://10.0.0.1/ weight 0.2000"),
     bad("21-weight-by-src-needs-tags", "route weight /ok weight 0.2", "'route weight' invalid"),
-    bad("21-line-over-64-kib", f'{A} opts "{"x" * 66000}"', "longer than 64 KB"),
+    Row("21-line-over-64-kib", f'{A}\nroute add a /b http://10.0.0.1/ opts "{"x" * 66000}"\n{B}', f"{B}\n{A}",
+        "longer than 64 KB", raw_of_fabio=A, reason="Q-20: fabio loses all lines behind",
+        lost="route add a /b http://10.0.0.1/ opts \"" + "x" * 66000),
     # 2.2 src
     good("22-port", "route add a :1234 tcp://10.0.0.1:1"),
     good("22-host-and-path", "route add a h.com/x http://10.0.0.1/"),

@@ -16,7 +16,7 @@ class Fabio:
     """A running fabio. routes: commands as text for its static backend; options win over what the harness
     sets. It has the methods of harness.tagway.Tagway that comparisons need."""
 
-    def __init__(self, routes=None, options=None):
+    def __init__(self, routes=None, options=None, is_ready=True):
         self._dir = tempfile.TemporaryDirectory(prefix="tagway-test-fabio-")
         self.port = free_port()
         self.admin_port = free_port()
@@ -31,6 +31,8 @@ class Fabio:
         self.options.update(options or {})
         argv = [BINARY] + [f"-{key}={value}" for key, value in self.options.items()]
         self.process = Process(argv, self._dir.name, "fabio")
+        if not is_ready:
+            return
         try:
             wait_until(self._is_up, 20, "fabio ready")
         except BaseException:
@@ -54,6 +56,15 @@ class Fabio:
     def __exit__(self, *_):
         self.process.kill()
         self._dir.cleanup()
+
+    def wait_rejected(self):
+        """Until it says that it does not take the table, or ends in a panic."""
+        def has_rejected():
+            return not self.process.is_running() or any(
+                "[WARN] line" in line or "[WARN] route:" in line or "[WARN] unexpected" in line
+                for line in self.stderr().splitlines())
+
+        wait_until(has_rejected, 20, "fabio to reject the table")
 
     def stderr(self):
         return self.process.stderr()
