@@ -49,3 +49,16 @@ int option_apply_custom_interval(struct options *options, struct option_storage 
         return err_set(err, ERR_INVALID, "must be above 0");
     return 0;
 }
+
+// user:password@ in front of the host is a secret, as the query parameters are.
+void option_print_custom_host(const struct options *options, struct str text, struct buf *out)
+{
+    (void)options;
+    ptrdiff_t at = str_rfind_char(text, '@');
+    struct buf shown;
+    buf_init(&shown, 4096);
+    buf_append_cstr(&shown, at < 0 ? "" : "***@");
+    buf_append_str(&shown, str_from(text, (size_t)(at + 1)));
+    buf_append_json(out, buf_str(&shown));
+    buf_fini(&shown);
+}

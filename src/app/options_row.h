@@ -96,6 +96,7 @@ option_print_fn option_print_listeners, option_print_ui_addr, option_print_cert_
     option_print_consul_addr, option_print_register_addr, option_print_routes_format,
     option_print_local_ip, option_print_gomaxprocs;
 // options_registry.c, for the table.
+option_print_fn option_print_custom_host;
 option_apply_fn option_apply_backend, option_apply_service_status, option_apply_custom_host,
     option_apply_custom_interval;
 // options_listen.c, for the table.

@@ -372,6 +372,7 @@ const struct option_row OPTION_ROWS[] = {
              " 0: no guard."},
     {.key = "registry.custom.host", .type = OPTION_STRING, .preset = "",
      .json = "Registry.Custom.Host", FIELD(custom.host), .apply = option_apply_custom_host,
+     .print = option_print_custom_host,
      .help = "Server of the custom backend, which says the routes as JSON: host[:port]."},
     {.key = "registry.custom.path", .type = OPTION_STRING, .preset = "",
      .json = "Registry.Custom.Path", FIELD(custom.path),

@@ -62,6 +62,17 @@ def test_the_request_is_get_path_and_query_with_connection_close(origin):
             assert "c=d" not in tagway.stderr()
 
 
+def test_credentials_in_the_host_are_sent_and_never_shown(origin):
+    with CustomBackend([add("/", origin.url)]) as backend:
+        host = f"me:s3cr3t@127.0.0.1:{backend.port}"
+        with Tagway(options=backend.options(registry_custom_host=host)) as tagway:
+            assert backend.requests[0][2]["authorization"] == "Basic bWU6czNjcjN0"
+            assert tagway.json("/api/config")["Registry"]["Custom"]["Host"] == f"***@127.0.0.1:{backend.port}"
+            backend.fault = custom.status(500)
+            wait_until(tagway.problems, what="the problem")
+            assert "s3cr3t" not in tagway.stderr() + str(tagway.problems())
+
+
 def test_it_is_asked_at_the_interval(origin):
     with CustomBackend([add("/", origin.url)]) as backend:
         with Tagway(options=backend.options(registry_custom_pollinterval="300ms")):
