@@ -29,6 +29,8 @@ class Fabio:
             self.options["registry.backend"] = "static"
             self.options["registry.static.routes"] = routes
         self.options.update(options or {})
+        first = self.options["proxy.addr"].partition(",")[0].partition(";")[0]
+        self.port = int(first.rpartition(":")[2])
         argv = [BINARY] + [f"-{key}={value}" for key, value in self.options.items()]
         self.process = Process(argv, self._dir.name, "fabio")
         if not is_ready:
