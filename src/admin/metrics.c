@@ -156,6 +156,25 @@ static void write_services(struct buf *out, const struct metrics_input *input)
         prom_histogram(out, "tagway_request_duration_seconds", &label, 1, &service->totals.latency,
                        (double)service->totals.latency_us_sum / 1e6, bounds, bound_count);
     }
+    index = 0;
+    prom_family(
+        out, "tagway_service_responses_total", "counter",
+        "Requests that ended, by service and status code: 101 a websocket session, 499 given "
+        "up by the client.");
+    LIST_FOREACH (node, services) {
+        if (index++ >= METRICS_SERVICES_MAX)
+            continue;
+        const struct service_sums *service = CONTAINER_OF(node, struct service_sums, link);
+        for (unsigned i = 0; i < service->code_count; i++) {
+            char room[STR_U64_MAX];
+            unsigned code = service->codes[i]->code;
+            struct prom_label labels[] = {
+                {"service", service->name},
+                {"code", code == CODE_OTHER ? STR("other") : str_from_u64(code, room)}};
+            prom_sample_u64(out, "tagway_service_responses_total", labels, 2,
+                            service->codes[i]->hist.count);
+        }
+    }
     metrics_gauge_u64(out, "tagway_metrics_omitted_services",
                       "Services without series of their own, for there are too many.",
                       index > METRICS_SERVICES_MAX ? index - METRICS_SERVICES_MAX : 0);

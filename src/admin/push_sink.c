@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -111,8 +112,8 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void sink_close(struct sink *sink, void (*on_closed)(void *ctx), void *ctx)
 {
-    sink->ops->kick(sink);
     sink->is_closing = true;
+    sink->ops->kick(sink);
     sink->on_closed = on_closed;
     sink->on_closed_ctx = ctx;
     uv_close((uv_handle_t *)&sink->timer, on_timer_closed);
@@ -132,6 +133,12 @@ void sink_peer_init(struct sink_peer *peer, struct sink *sink, struct str addr,
         host = STR("localhost");
     snprintf(peer->host, sizeof peer->host, "%.*s", STR_FMT(host));
     snprintf(peer->port, sizeof peer->port, "%.*s", STR_FMT(str_from(addr, colon + 1)));
+    // A literal needs no look-up: lines can go at once.
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&peer->addr;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&peer->addr;
+    int port = atoi(peer->port);
+    peer->has_addr =
+        uv_ip4_addr(peer->host, port, v4) == 0 || uv_ip6_addr(peer->host, port, v6) == 0;
     peer->sink = sink;
     peer->on_found = on_found;
     peer->lookup.data = peer;

@@ -14,7 +14,7 @@ enum { PAUSE_MS = 20, PIECES = 64 };
 
 static void kick(struct sink *sink)
 {
-    for (unsigned i = 0; i < PIECES && sink_rest(sink).len > 0; i++) {
+    for (unsigned i = 0; (i < PIECES || sink->is_closing) && sink_rest(sink).len > 0; i++) {
         struct pollfd stdout_fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
         if (poll(&stdout_fd, 1, 0) != 1)
             break;

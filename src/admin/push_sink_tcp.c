@@ -168,6 +168,8 @@ static void kick(struct sink *sink)
     bool is_timer_over = !uv_is_active((const uv_handle_t *)&sink->timer);
     if (own->state == LINK_CONNECTED) {
         write_piece(own);
+    } else if (sink->is_closing) {
+        return; // too late for a connection
     } else if (own->state == LINK_IDLE || (own->state == LINK_BACKING_OFF && is_timer_over)) {
         if (sink_rest(sink).len == 0) {
             own->state = LINK_IDLE;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Datagrams of whole lines, sent a few at a time: a burst of all at once would overflow the
-// receiver's buffer. The address is looked up before the first and again after a while; until it is
+// receiver's buffer. A name is looked up at the start and again after a while; until it is
 // known, lines wait in the queue. Who does not listen is not noticed: that is how UDP metrics are.
 #include "base/clock.h"
 #include "base/mem.h"
@@ -20,22 +20,27 @@ struct udp_sink {
     uint64_t looked_up_at_ms; // 0: never
 };
 
+static void look_up(struct udp_sink *own)
+{
+    uint64_t now_ms = clock_now_ms();
+    uint64_t wait_ms = own->peer.has_addr ? NAME_AGE_MS : NAME_RETRY_MS;
+    if (own->looked_up_at_ms && now_ms - own->looked_up_at_ms < wait_ms)
+        return;
+    own->looked_up_at_ms = now_ms;
+    sink_peer_look_up(&own->peer, own->udp.loop, SOCK_DGRAM);
+}
+
 static void kick(struct sink *sink)
 {
     struct udp_sink *own = (struct udp_sink *)sink;
-    uint64_t now_ms = clock_now_ms();
     if (sink_rest(sink).len == 0)
         return;
-    uint64_t wait_ms = own->peer.has_addr ? NAME_AGE_MS : NAME_RETRY_MS;
-    if (own->looked_up_at_ms == 0 || now_ms - own->looked_up_at_ms >= wait_ms) {
-        own->looked_up_at_ms = now_ms;
-        sink_peer_look_up(&own->peer, own->udp.loop, SOCK_DGRAM);
-    }
+    look_up(own);
     if (!own->peer.has_addr) {
         sink_kick_later(sink, NAME_RETRY_MS);
         return;
     }
-    for (unsigned i = 0; i < BURST && sink_rest(sink).len > 0; i++) {
+    for (unsigned i = 0; (i < BURST || sink->is_closing) && sink_rest(sink).len > 0; i++) {
         struct str lines = sink_lines(sink, SINK_DATAGRAM_MAX);
         uv_buf_t piece = uv_buf_init((char *)lines.ptr, (unsigned)lines.len);
         int rc = uv_udp_try_send(&own->udp, &piece, 1, (const struct sockaddr *)&own->peer.addr);
@@ -82,5 +87,6 @@ struct sink *sink_udp_new(struct uv_loop_s *loop, struct str addr)
     own->udp.data = &own->sink;
     own->sink.open_handles++;
     sink_peer_init(&own->peer, &own->sink, addr, on_found);
+    look_up(own);
     return &own->sink;
 }

@@ -325,6 +325,8 @@ static void drop_old_services(struct sampler *sampler, uint64_t now_ms)
             continue;
         service->totals.in_flight = 0;
         service->totals.ejected_by = 0;
+        if (service->seen_at_ms == 0) // came and went between two readings
+            service->seen_at_ms = now_ms;
         if (service->refs > 0 || now_ms - service->seen_at_ms < SAMPLER_GRACE_MS)
             continue;
         list_remove(&service->link);
