@@ -138,6 +138,39 @@ def test_only_web_destinations_become_links(browser):
         page.assert_clean()
 
 
+LINK_TABLE = ("route add path /p http://127.0.0.1:1/\n" "route add host h.example/x http://127.0.0.1:2/\n"
+              "route add glob *.g.example/ http://127.0.0.1:3/\n" "route add tcp :7000 tcp://127.0.0.1:4/\n"
+              "route add wrong http://w.example/ http://127.0.0.1:5/\n")
+
+
+@pytest.mark.parametrize("more, links, target", [
+    ({"linkenabled": "false"}, {}, None),
+    ({}, {"/p": "http://127.0.0.1/p", "h.example/x": "http://h.example/x"}, "_blank"),
+    ({"newtab": "false", "scheme": "https", "host": "front.example", "port": "8443"},
+     {"/p": "https://front.example:8443/p", "h.example/x": "https://h.example/x"}, ""),
+    ({"scheme": "", "port": "80"}, {"/p": "http://127.0.0.1/p", "h.example/x": "http://h.example/x"}, "_blank"),
+])
+def test_sources_become_links(browser, more, links, target):
+    options = {f"ui.routingtable.source.{key}": value for key, value in {"linkenabled": "true", **more}.items()}
+    with Tagway(LINK_TABLE, options) as tagway:
+        page = Page(browser, tagway)
+        wait_until(lambda: len(page.all(".row.route")) >= 4, 15, f"the rows {page.all('.row.route')}")
+        found = page.run("""return [...document.querySelectorAll(".row.route a")].map((a) =>
+            [a.innerText.replace("any host", ""), a.href, a.target, a.rel])""")
+        assert {text.replace("\n", ""): href for text, href, _, _ in found} == links
+        assert {kind for _, _, kind, _ in found} <= {target}
+        assert all("noopener" in rel for _, _, _, rel in found)
+        page.assert_clean()
+
+
+def test_a_source_with_a_scheme_is_red_and_says_why(browser):
+    with Tagway("route add wrong http:/ http://127.0.0.1:5/\n" "route add good /x http://127.0.0.1:5/\n") as tagway:
+        page = Page(browser, tagway)
+        page.wait_targets(2)
+        assert len(page.all(".row.route.suspicious")) == 1
+        assert "begins with a scheme: matches no request" in page.text(".row.route.suspicious")
+
+
 def test_problems_are_listed(browser, origin):
     bad = f"route add {HOSTILE} / not-a-url weight <script>\n"
     with Tagway(route(origin) + bad) as tagway:
