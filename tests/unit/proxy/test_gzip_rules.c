@@ -137,6 +137,9 @@ static void fields_are_added(void **state)
         {"etag: W/\"a\"\r\nVary: *\r\n", "Content-Encoding: gzip\r\nETag: W/\"a\"\r\n", "", "etag"},
         {"Accept-Ranges: bytes\r\nVary: *\r\n", "Content-Encoding: gzip\r\n", "", "Accept-Ranges"},
         {"Content-Encoding:\r\nVary: *\r\n", "Content-Encoding: gzip\r\n", "", "Content-Encoding"},
+        // What Connection names goes no further, so it does not count.
+        {"Connection: close, Vary\r\nVary: *\r\n",
+         "Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n", "Vary: Accept-Encoding\r\n", NULL},
         {wide, "Vary: Accept-Encoding\r\nContent-Encoding: gzip\r\n", "Vary: Accept-Encoding\r\n",
          "ETag"},
     };
@@ -145,12 +148,12 @@ static void fields_are_added(void **state)
         parse_response("200 OK", CASES[i].fields);
         struct str plain = gzip_fields(&head, false, out);
         assert_true(str_eq(plain, str_of(CASES[i].want_plain)));
-        for (size_t n = 0; n < head.field_count; n++)
+        for (size_t n = 0; n < head.field_count && CASES[i].dropped; n++)
             assert_false(head.fields[n].is_hop);
         struct str coded = gzip_fields(&head, true, out);
         if (!str_eq(coded, str_of(CASES[i].want)))
             fail_msg("%s: %.*s", CASES[i].fields, STR_FMT(coded));
-        for (size_t n = 0; n < head.field_count; n++)
+        for (size_t n = 0; n < head.field_count && CASES[i].dropped; n++)
             assert_int_equal(head.fields[n].is_hop,
                              str_eq(head.fields[n].name, str_of(CASES[i].dropped)));
     }
