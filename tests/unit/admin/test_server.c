@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin over a real socket: endpoints, rules, limits, streams.
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "admin/live.h"
@@ -471,6 +472,7 @@ static void test_unusable_addresses(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); // as the process does
     const struct CMUnitTest tests[] = {
         ADMIN_TEST(test_probes),
         ADMIN_TEST(test_old_data_is_not_ready),
