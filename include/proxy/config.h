@@ -14,7 +14,13 @@
 #include "http/head.h"
 #include "route/table.h"
 
-enum { LISTENERS_MAX = 16, TRUSTED_NETS_MAX = 64, CERT_SOURCES_MAX = 64, TLS_CIPHERS_MAX = 64 };
+enum {
+    LISTENERS_MAX = 16,
+    TRUSTED_NETS_MAX = 64,
+    AUTH_SCHEMES_MAX = 64,
+    CERT_SOURCES_MAX = 64,
+    TLS_CIPHERS_MAX = 64
+};
 
 enum listener_proto {
     LISTENER_HTTP,
@@ -68,6 +74,16 @@ struct listener_config {
     uint32_t refresh_ms;              // tcp-dynamic
 };
 
+// One scheme of proxy.auth. Whoever reads the files hands their users to proxy_start and
+// proxy_set_users.
+struct auth_scheme_config {
+    struct str name;
+    struct str realm;
+    struct str challenge; // WWW-Authenticate field line
+    const char *file;     // htpasswd
+    uint32_t refresh_ms;  // 0: read once
+};
+
 struct access_format;
 struct gzip_types;
 
@@ -84,6 +100,8 @@ struct proxy_config {
     struct ip_net
         trusted[TRUSTED_NETS_MAX]; // proxy.trusted: peers whose forwarding fields are believed
     unsigned trusted_count;
+    struct auth_scheme_config auth[AUTH_SCHEMES_MAX]; // proxy.auth
+    unsigned auth_count;
     struct str sts_value; // Strict-Transport-Security; empty: none
 
     uint32_t client_head_timeout_ms;      // first byte to complete head: 10 s

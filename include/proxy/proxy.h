@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "auth/htpasswd.h"
 #include "base/err.h"
 #include "http/refusal.h"
 #include "proxy/config.h"
@@ -17,16 +18,18 @@ struct proxy;
 // Whether all listeners could be bound now; 0, or a code and err that names the address.
 MUST_CHECK int proxy_check_listeners(const struct proxy_config *config, struct err *err);
 // Binds all listeners and starts the workers. config and targets are borrowed and must outlive the
-// proxy; the table cell must hold a table. NULL and err when an address cannot be bound or memory
-// is short.
+// proxy; the table cell must hold a table; users has one set for each scheme of config->auth. NULL
+// and err when an address cannot be bound or memory is short.
 MUST_CHECK struct proxy *proxy_start(struct uv_loop_s *control_loop,
                                      const struct proxy_config *config, struct targets *targets,
-                                     struct err *err);
+                                     struct htpasswd *const *users, struct err *err);
 // Port of the first listener (for ":0").
 uint16_t proxy_port(const struct proxy *proxy, unsigned listener);
 
 // Page for requests without a route; copied. Any time.
 void proxy_set_noroute_html(struct proxy *proxy, struct str html);
+// New users of one scheme. Any time. False when memory is short for some worker: to be repeated.
+MUST_CHECK bool proxy_set_users(struct proxy *proxy, unsigned scheme, struct htpasswd *users);
 // Figures, summed over workers.
 void proxy_totals_read(const struct proxy *proxy, struct worker_totals *totals);
 uint64_t proxy_refusals(const struct proxy *proxy, enum http_refusal refusal, bool is_response);

@@ -18,7 +18,9 @@ struct routes;
 struct routes_config {
     enum route_matcher matcher;
     enum route_strategy strategy;
-    bool are_globs_disabled;  // glob.matching.disabled: hosts compare literally
+    bool are_globs_disabled;      // glob.matching.disabled: hosts compare literally
+    const struct str *auth_names; // schemes that auth= may name, auth_count of them; borrowed
+    size_t auth_count;
     bool is_weight_zero_none; // proxy.weightzero=none: weight=0 means no traffic instead of dynamic
 };
 

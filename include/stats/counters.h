@@ -39,6 +39,9 @@
     X(no_route, "Requests without a route.")                                         \
     X(no_target, "Requests whose route has no usable target (503).")                 \
     X(access_denied, "Requests denied by the access rules of their route (403).")    \
+    X(unauthorized, "Requests without valid credentials for their route (401).")     \
+    X(auth_overloaded, "Requests given up as too many passwords are checked (503).") \
+    X(passwords_checked, "Passwords with a slow hash that were checked.")            \
     X(redirects, "Requests answered by a redirect route.")                           \
     X(refused_requests, "Requests refused as malformed or over a limit.")            \
     X(refused_responses, "Upstream responses refused as malformed or over a limit.") \

@@ -20,6 +20,7 @@
 
 #include "admin/admin.h"
 #include "app/cpus.h"
+#include "auth_files.h"
 #include "base/clock.h"
 #include "discover/consul.h"
 #include "discover/custom.h"
@@ -59,6 +60,7 @@ struct process {
     struct feed *feed;
     struct backend *backend;
     struct admin *admin;
+    struct auth_files *auth_files;
     struct proxy *proxy; // NULL before the listeners open
 
     enum phase phase;
@@ -272,7 +274,8 @@ static void open_proxy(struct process *process)
 {
     const struct proxy_config *config = &process->options->proxy;
     struct err err = {0};
-    process->proxy = proxy_start(&process->loop, config, process->targets, &err);
+    process->proxy = proxy_start(&process->loop, config, process->targets,
+                                 auth_files_users(process->auth_files), &err);
     if (!process->proxy) {
         fail(process, err.text);
         return;
@@ -296,9 +299,17 @@ static void try_open(struct process *process)
         open_proxy(process);
 }
 
+static bool on_users(void *ctx, unsigned scheme, struct htpasswd *users)
+{
+    struct process *process = ctx;
+    // Before it has begun the proxy has had none: it is given all then.
+    return !process->proxy || proxy_set_users(process->proxy, scheme, users);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct process *process = timer->data;
+    auth_files_refresh(process->auth_files, clock_now_ms(), on_users, process);
     targets_collect(process->targets);
     targets_refresh_names(process->targets);
     if (clock_now_ms() - process->warned_at_ms >= ROOT_WARNING_INTERVAL_MS)
@@ -369,6 +380,9 @@ static int start(struct process *process, struct err *err)
         return err_set(err, ERR_NOMEM, "out of memory");
     targets_set_trust(process->targets, options->proxy.upstream_ca_file,
                       options->proxy.upstream_ca_path);
+    process->auth_files = auth_files_new(&options->proxy, process->problems, err);
+    if (!process->auth_files)
+        return err->code;
     process->feed = feed_new(&process->loop, &options->feed, process->targets, process->problems,
                              on_published, process);
     if (!process->feed)
@@ -445,6 +459,7 @@ int lifecycle_run(struct options *options)
     BUG_ON(process.open_parts != 0);
     if (process.targets)
         targets_free(process.targets);
+    auth_files_free(process.auth_files);
     problems_free(process.problems);
     // A name that was being looked up until now is given back in one more turn.
     uv_run(&process.loop, UV_RUN_DEFAULT);

@@ -471,14 +471,9 @@ static int check_row(struct reader *reader, const struct option_row *row)
         return explain(reader, row, true);
     if (row->state == OPTION_USED || str_eq(value->text, str_of(row->preset)))
         return 0;
-    if (row->state == OPTION_IGNORED) {
-        option_warn(reader->storage, "%s from %.*s has no effect: %s", row->key,
-                    (int)MIN(value->origin.len, 100), value->origin.ptr, row->note);
-        return 0;
-    }
-    struct str text = row->is_secret ? STR("***") : value->text;
-    err_set(reader->err, ERR_UNSUPPORTED, "\"%.*s\"", (int)MIN(text.len, 64), text.ptr);
-    return explain(reader, row, true);
+    option_warn(reader->storage, "%s from %.*s has no effect: %s", row->key,
+                (int)MIN(value->origin.len, 100), value->origin.ptr, row->note);
+    return 0;
 }
 
 static int set_defaults(struct reader *reader)

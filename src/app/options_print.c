@@ -44,8 +44,6 @@ static void print_meaning(struct buf *out, const struct option_row *row)
     buf_append_cstr(out, row->help);
     if (row->state == OPTION_IGNORED)
         buf_printf(out, " %c%s.", row->note[0] & ~0x20, row->note + 1);
-    if (row->state == OPTION_REFUSED)
-        buf_append_cstr(out, " Not supported yet.");
 }
 
 void options_print_help(struct buf *out)
@@ -176,8 +174,6 @@ void options_print_markdown(struct buf *out)
         return;
     buf_append_cstr(out, INTRODUCTION);
     print_table(out, rows, OPTION_USED, true);
-    buf_append_cstr(out, "\n## Not supported yet\n\nAny value but the default ends the program.\n");
-    print_table(out, rows, OPTION_REFUSED, true);
     buf_append_cstr(out, "\n## Without effect\n\nTaken from fabio and checked; a value other than "
                          "the default is warned of once.\n");
     print_table(out, rows, OPTION_IGNORED, false);

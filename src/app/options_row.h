@@ -24,7 +24,6 @@ enum option_type {
 enum option_state {
     OPTION_USED,
     OPTION_IGNORED, // checked, then a warning with `note` if it differs from the default
-    OPTION_REFUSED, // "not supported yet" if it differs from the default
 };
 
 struct option_storage;
@@ -99,6 +98,8 @@ option_print_fn option_print_listeners, option_print_ui_addr, option_print_cert_
 option_print_fn option_print_custom_host;
 option_apply_fn option_apply_backend, option_apply_service_status, option_apply_custom_host,
     option_apply_custom_interval;
+// options_auth.c, for the table.
+option_apply_fn option_apply_auth;
 // options_listen.c, for the table.
 option_apply_fn option_apply_listeners, option_apply_ui_addr, option_apply_cert_sources;
 // options_metrics.c, for the table.

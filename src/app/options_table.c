@@ -493,8 +493,9 @@ const struct option_row OPTION_ROWS[] = {
      .json = "Proxy.STSHeader.Preload",
      .help = "Whether that header has preload."},
     {.key = "proxy.auth", .type = OPTION_ENTRIES, .preset = "",
-     .json = "Proxy.AuthSchemes", .print = option_print_auth, .is_secret = true, .state = OPTION_REFUSED,
-     .help = "Authorization schemes."},
+     .json = "Proxy.AuthSchemes", .apply = option_apply_auth, .print = option_print_auth,
+     .help = "Authorization schemes that auth= may name: name=NAME;type=basic;file=HTPASSWD, and as "
+             "wanted ;realm=TEXT (NAME) and ;refresh=DURATION, at least 1s (the file is read once)."},
     {.key = "proxy.grpcmaxrxmsgsize", .type = OPTION_INT, .preset = "4194304",
      .json = "Proxy.GRPCMaxRxMsgSize", .min = 0, .max = 2147483647, .state = OPTION_IGNORED,
      .note = "gRPC listeners are not supported yet",

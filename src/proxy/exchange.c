@@ -66,6 +66,7 @@ static void finish(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
     net_loop_disarm(&worker->loop, &exchange->timer);
+    auth_forget(exchange);
     exchange_release_conn(exchange, false, true);
     if (worker->access_log)
         exchange_log(exchange);
@@ -232,7 +233,9 @@ void exchange_arm_download(struct exchange *exchange)
 static void on_timer(struct timer *timer)
 {
     struct exchange *exchange = CONTAINER_OF(timer, struct exchange, timer);
-    if (exchange->phase == EXCHANGE_WAITING) {
+    if (exchange->auth_job) {
+        exchange_fail_overloaded(exchange);
+    } else if (exchange->phase == EXCHANGE_WAITING) {
         exchange_note_failure(exchange);
         exchange->reason = "upstream_timeout";
         exchange_fail(exchange, 504, STR_NULL);
@@ -358,6 +361,39 @@ void exchange_fail(struct exchange *exchange, int status, struct str extra)
     exchange_answer(exchange, status, extra, STR_NULL, STR_NULL);
 }
 
+void exchange_fail_overloaded(struct exchange *exchange)
+{
+    counter_add(&exchange->worker->counters.auth_overloaded, 1);
+    exchange->reason = "auth_overloaded";
+    exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
+}
+
+// Has the kept request forwarded as if it had just come.
+static void forward_again(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    char *bytes = block_start(exchange->request);
+    int rc = http_parse_request(&worker->request_head, bytes, exchange->request_head_len,
+                                &worker->config->request_limits);
+    BUG_ON(rc != HTTP_ACCEPTED); // it was accepted before
+    struct iovec rest = {.iov_base = bytes + exchange->request_head_len,
+                         .iov_len = block_len(exchange->request) - exchange->request_head_len};
+    forward_request(exchange, &rest, rest.iov_len > 0);
+}
+
+void exchange_resume(struct exchange *exchange)
+{
+    struct stream *stream = exchange->stream;
+    net_loop_disarm(&exchange->worker->loop, &exchange->timer);
+    if (exchange->is_client_paused) {
+        exchange->is_client_paused = false;
+        stream->ops->read_start(stream);
+    }
+    forward_again(exchange);
+    if (stream->exchange == exchange)
+        stream->ops->await_body(stream);
+}
+
 void exchange_retry(struct exchange *exchange, bool was_connecting, int status, const char *reason)
 {
     struct worker *worker = exchange->worker;
@@ -379,12 +415,5 @@ void exchange_retry(struct exchange *exchange, bool was_connecting, int status, 
     exchange_release_conn(exchange, false, true);
     block_put(&worker->loop.blocks, exchange->response);
     exchange->response = NULL;
-
-    char *bytes = block_start(exchange->request);
-    int rc = http_parse_request(&worker->request_head, bytes, exchange->request_head_len,
-                                &worker->config->request_limits);
-    BUG_ON(rc != HTTP_ACCEPTED); // it was accepted before
-    struct iovec rest = {.iov_base = bytes + exchange->request_head_len,
-                         .iov_len = block_len(exchange->request) - exchange->request_head_len};
-    forward_request(exchange, &rest, rest.iov_len > 0);
+    forward_again(exchange);
 }

@@ -33,7 +33,7 @@ enum exchange_phase {
 struct exchange {
     struct worker *worker;
     struct stream *stream; // the client's side
-    struct list link;      // worker's free list
+    struct list link;      // worker's free list; while auth_job is set, its list of those waiting
     struct timer timer;    // response head, response body or tunnel idle
 
     uint8_t phase;  // enum exchange_phase
@@ -53,6 +53,7 @@ struct exchange {
     bool closes_client;       // the answer said Connection: close
     bool has_upstream_ended;  // tunnel: FIN from the upstream
     bool has_surplus;         // upstream sent bytes behind its response
+    uint8_t authorized;       // 1 + index of the scheme of proxy.auth that was passed; 0: none
     uint16_t retry_status;    // to answer with when there is nowhere left to try
     uint16_t status;          // sent to the client; 0: none yet
     const char *retry_reason; // goes with retry_status, as `reason`
@@ -69,6 +70,8 @@ struct exchange {
     struct gzip *gzip; // of the download; NULL: it passes as it is
     struct buf
         trailers; // of the direction that collects them; set up when the client takes trailers
+
+    struct auth_job *auth_job; // what a verdict is awaited from, before a target is chosen
 
     struct target *target; // pinned by counters->in_flight
     struct target_counters *counters;
@@ -108,6 +111,8 @@ void exchange_complete(struct exchange *exchange);
 // Ends the exchange with an answer of our own, if no head has been sent, else cuts it.
 // extra: field lines or empty.
 void exchange_fail(struct exchange *exchange, int status, struct str extra);
+// Answers 503: too many passwords are being checked.
+void exchange_fail_overloaded(struct exchange *exchange);
 // Refuses the request for how it is written: answers and ends the connection.
 void exchange_refuse(struct exchange *exchange, enum http_refusal refusal);
 // As exchange_fail with a body of our own.
@@ -116,6 +121,8 @@ void exchange_answer(struct exchange *exchange, int status, struct str extra,
 // The try failed before any response byte: tries elsewhere or fails with `status` for `reason`.
 // was_connecting: no byte was sent, so any method may be tried again.
 void exchange_retry(struct exchange *exchange, bool was_connecting, int status, const char *reason);
+// The verdict that was awaited is there: the request is looked at again.
+void exchange_resume(struct exchange *exchange);
 // The request can no longer be sent again: frees its copy (with an access log, at the end).
 void exchange_forget_request(struct exchange *exchange);
 // Remembers the head that was composed for the upstream, for the access log.

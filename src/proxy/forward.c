@@ -3,8 +3,9 @@
 // From a parsed request to bytes at a target:
 //  1. normalise the path, look the host and path up in the turn's table
 //  2. no route: 404; no healthy target: 503
-//  3. pick a target that was not tried yet and is not ejected; its rules may say 403; a redirect
-//     route: answer it (unless it would loop)
+//  3. pick a target that was not tried yet and is not ejected; its rules may say 403 or 401, or
+//  that
+//     the request waits and begins again with 1; a redirect route: answer it (unless it would loop)
 //  4. take a pooled connection or open one
 //  5. compose the head, send it with what there is of the body
 // A failure in 4 or 5 goes back to 3 with another target, at most retry_attempts times.
@@ -180,18 +181,30 @@ static void answer_without_target(struct exchange *exchange)
     exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
 }
 
-// True when the client may use the route; else it has been told.
+// True when the client may use the route; else it has been told, or waits for a verdict.
 static bool pass_guard(struct exchange *exchange, const struct route_def *def)
 {
     struct worker *worker = exchange->worker;
-    // Authorization is not enforced yet, which closes the route: whoever asked for it relies on it.
-    if (!def->auth.len &&
-        guard_permits(def, &worker->request_head, exchange->stream, worker->config))
+    struct str challenge;
+    if (!guard_permits(def, &worker->request_head, exchange->stream, worker->config)) {
+        counter_add(&worker->counters.access_denied, 1);
+        exchange->reason = "access_denied";
+        exchange_answer(exchange, 403, STR_NULL, STR("text/plain; charset=utf-8"),
+                        STR("access denied\n"));
+        return false;
+    }
+    if (!def->auth.len)
         return true;
-    counter_add(&worker->counters.access_denied, 1);
-    exchange->reason = "access_denied";
-    exchange_answer(exchange, 403, STR_NULL, STR("text/plain; charset=utf-8"),
-                    STR("access denied\n"));
+    switch (auth_check(exchange, def->auth, &challenge)) {
+    case AUTH_GRANTED: return true;
+    case AUTH_PENDING: return false;
+    case AUTH_OVERLOADED: exchange_fail_overloaded(exchange); return false;
+    case AUTH_REFUSED: break;
+    }
+    counter_add(&worker->counters.unauthorized, 1);
+    exchange->reason = "unauthorized";
+    exchange_answer(exchange, 401, challenge, STR("text/plain; charset=utf-8"),
+                    STR("authorization failed\n"));
     return false;
 }
 
@@ -207,7 +220,7 @@ static void answer_without_route(struct exchange *exchange)
                     page->text);
 }
 
-// Finds the route and picks the target. NULL: the request was answered.
+// Finds the route and picks the target. NULL: the request was answered, or waits.
 static const struct route_target *choose(struct exchange *exchange, struct str normal_path)
 {
     struct worker *worker = exchange->worker;

@@ -16,11 +16,13 @@
 #include "net/listener.h"
 #include "proxy/access_log.h"
 #include "proxy/page.h"
+#include "proxy/verifier.h"
 #include "proxy/worker.h"
 
 struct proxy {
     const struct proxy_config *config;
     struct access_log *access_log; // NULL: off
+    struct verifiers *verifiers;   // NULL: there are no schemes
     uv_loop_t *loop;
     unsigned worker_count;
     uint16_t ports[LISTENERS_MAX];
@@ -45,12 +47,27 @@ struct page_message {
     struct page *page;
 };
 
-// The four messages, on the worker's thread.
+// New users of a scheme on their way to a worker.
+struct users_message {
+    struct message message;
+    struct worker *worker;
+    struct htpasswd *users;
+    unsigned scheme;
+};
+
+// The five messages, on the worker's thread.
 static void take_page(struct message *message)
 {
     struct page_message *own = CONTAINER_OF(message, struct page_message, message);
     page_unref(own->worker->page);
     own->worker->page = own->page;
+    mem_free(own);
+}
+
+static void take_users(struct message *message)
+{
+    struct users_message *own = CONTAINER_OF(message, struct users_message, message);
+    auth_set_users(&own->worker->auth, own->scheme, own->users);
     mem_free(own);
 }
 
@@ -174,7 +191,7 @@ static void stop_workers(struct proxy *proxy, unsigned initialised, unsigned sta
 }
 
 struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *config,
-                          struct targets *targets, struct err *err)
+                          struct targets *targets, struct htpasswd *const *users, struct err *err)
 {
     unsigned count = targets_worker_count(targets);
     int sockets[WORKERS_MAX][LISTENERS_MAX];
@@ -198,12 +215,17 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
         if (!proxy->access_log)
             goto fail_sockets;
     }
+    if (config->auth_count > 0) {
+        proxy->verifiers = verifiers_start(count, err);
+        if (!proxy->verifiers)
+            goto fail_threads;
+    }
     unsigned initialised = 0;
     unsigned started = 0;
     for (; initialised < count; initialised++) {
         struct worker *worker = &proxy->workers[initialised];
         int rc = worker_init(worker, initialised, config, targets_cell(targets), page,
-                             sockets[initialised]);
+                             proxy->verifiers, users, sockets[initialised]);
         if (rc != 0) {
             err_set(err, rc, "worker: %s", err_text(rc));
             goto fail_workers;
@@ -234,6 +256,8 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
 
 fail_workers:
     stop_workers(proxy, initialised, started);
+    verifiers_stop(proxy->verifiers);
+fail_threads:
     if (proxy->access_log)
         access_log_stop(proxy->access_log);
 fail_sockets:
@@ -273,6 +297,24 @@ void proxy_set_noroute_html(struct proxy *proxy, struct str html)
         net_loop_post(&own->worker->loop, &own->message);
     }
     page_unref(page);
+}
+
+bool proxy_set_users(struct proxy *proxy, unsigned scheme, struct htpasswd *users)
+{
+    bool is_everywhere = true;
+    for (unsigned i = 0; i < proxy->worker_count && !proxy->is_draining; i++) {
+        struct users_message *own = mem_zalloc(sizeof *own);
+        if (!own) {
+            is_everywhere = false;
+            continue;
+        }
+        own->message.run = take_users;
+        own->worker = &proxy->workers[i];
+        own->users = htpasswd_ref(users);
+        own->scheme = scheme;
+        net_loop_post(&own->worker->loop, &own->message);
+    }
+    return is_everywhere;
 }
 
 void proxy_totals_read(const struct proxy *proxy, struct worker_totals *totals)
@@ -334,6 +376,7 @@ void proxy_free(struct proxy *proxy)
 {
     for (unsigned i = 0; i < proxy->worker_count; i++)
         worker_fini(&proxy->workers[i]);
+    verifiers_stop(proxy->verifiers);
     if (proxy->access_log)
         access_log_stop(proxy->access_log);
     mem_free(proxy);

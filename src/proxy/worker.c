@@ -26,7 +26,8 @@ static void on_idle(struct net_loop *loop)
 }
 
 int worker_init(struct worker *worker, unsigned id, const struct proxy_config *config,
-                struct table_cell *cell, struct page *page, const int *sockets)
+                struct table_cell *cell, struct page *page, struct verifiers *verifiers,
+                struct htpasswd *const *users, const int *sockets)
 {
     worker->id = id;
     worker->config = config;
@@ -35,8 +36,11 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
     list_init(&worker->clients);
     list_init(&worker->free_exchanges);
     gzip_pool_init(&worker->gzip, config->gzip_types, config->gzip_max);
-    int rc = net_loop_init(&worker->loop, on_idle);
+    int rc = auth_init(&worker->auth, config, verifiers, users);
+    if (rc == 0)
+        rc = net_loop_init(&worker->loop, on_idle);
     if (rc != 0) {
+        auth_fini(&worker->auth);
         page_unref(page);
         return rc;
     }
@@ -123,7 +127,7 @@ void worker_drain(struct worker *worker)
 
 static void maybe_stop_loop(struct worker *worker)
 {
-    if (worker->is_stopped && worker->client_count == 0)
+    if (worker->is_stopped && worker->client_count == 0 && worker->auth.job_count == 0)
         net_loop_stop(&worker->loop);
 }
 
@@ -156,6 +160,11 @@ void worker_client_gone(struct worker *worker)
     tell_if_empty(worker);
 }
 
+void worker_job_gone(struct worker *worker)
+{
+    maybe_stop_loop(worker);
+}
+
 void worker_fini(struct worker *worker)
 {
     table_cell_leave(worker->cell, worker->id);
@@ -163,6 +172,7 @@ void worker_fini(struct worker *worker)
         mem_free(CONTAINER_OF(list_pop_front(&worker->free_exchanges), struct exchange, link));
     gzip_pool_fini(&worker->gzip);
     net_loop_fini(&worker->loop);
+    auth_fini(&worker->auth);
     page_unref(worker->page);
 }
 

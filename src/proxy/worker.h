@@ -13,6 +13,7 @@
 #include "http/head.h"
 #include "http/refusal.h"
 #include "net/loop.h"
+#include "proxy/auth.h"
 #include "proxy/config.h"
 #include "proxy/gzip.h"
 #include "proxy/request_id.h"
@@ -62,6 +63,7 @@ struct worker {
 
     struct request_ids request_ids;
     struct gzip_pool gzip;
+    struct auth auth;
     struct page *page; // of the requests without a route; never NULL
     char date[DATE_LEN + 1];
     uint64_t date_ms; // loop time the date was written at
@@ -77,10 +79,11 @@ struct worker {
 };
 
 // Initialises loop and state; sockets are bound descriptors, one per configured listener (-1: not
-// the workers'), the worker's once this has succeeded. 0 or a negative err_code. Control thread,
-// before worker_start.
+// the workers'), the worker's once this has succeeded; users are the sets of the schemes of
+// config->auth. 0 or a negative err_code. Control thread, before worker_start.
 MUST_CHECK int worker_init(struct worker *worker, unsigned id, const struct proxy_config *config,
-                           struct table_cell *cell, struct page *page, const int *sockets);
+                           struct table_cell *cell, struct page *page, struct verifiers *verifiers,
+                           struct htpasswd *const *users, const int *sockets);
 // Starts listening and the thread. 0 or a negative err_code.
 MUST_CHECK int worker_start(struct worker *worker, struct err *err);
 
@@ -115,3 +118,5 @@ struct str worker_date(struct worker *worker);
 
 // Called by clients.
 void worker_client_gone(struct worker *worker);
+// Called when a verification has come back.
+void worker_job_gone(struct worker *worker);

@@ -17,6 +17,7 @@ enum note_kind {
     NOTE_BAD_HOST,  // the host pattern does not compile; lost
     NOTE_SHARED,    // another service has the same host and path; warning
     NOTE_OPTION,    // route_def_warning; warning
+    NOTE_NO_AUTH,   // auth= names no scheme; warning
     NOTE_NO_MATCH,  // `route weight` without a target; lost
 };
 

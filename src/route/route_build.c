@@ -233,6 +233,29 @@ static int note_shared(struct path_entry *entry, const struct workspace *work, s
     return 0;
 }
 
+static bool is_known_auth(const struct routes_config *config, struct str name)
+{
+    for (size_t i = 0; i < config->auth_count; i++) {
+        if (str_eq(config->auth_names[i], name))
+            return true;
+    }
+    return false;
+}
+
+static int note_unknown_auth(const struct routes *routes, struct path_entry *entry)
+{
+    const struct workspace *work = &routes->work;
+    for (size_t i = 0; i < work->count; i++) {
+        const struct route_def *def = work->candidates[i].def;
+        if (def->auth.len == 0 || is_known_auth(&routes->config, def->auth))
+            continue;
+        int rc = notes_add(&entry->next_notes, (struct note){NOTE_NO_AUTH, def, NULL, 0});
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
 static bool weight_eq(double a, double b)
 {
     return !(a < b) && !(a > b);
@@ -408,6 +431,8 @@ int route_build(struct routes *routes, struct path_entry *entry, uint64_t versio
         work->shares[i] = (struct share){work->candidates[i].fixed, work->candidates[i].is_none, 0};
     weight_share_out(work->shares, up_count);
     rc = note_shared(entry, work, up_count);
+    if (rc == 0)
+        rc = note_unknown_auth(routes, entry);
     if (rc != 0)
         return rc;
     if (is_as_before(entry->node, work, up_count)) {

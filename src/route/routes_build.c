@@ -162,6 +162,11 @@ static void report(const struct routes *routes, const struct path_entry *entry,
                  STR_FMT(note->other->service));
         break;
     case NOTE_OPTION: snprintf(reason, sizeof reason, "%s", route_def_warning(note->def)); break;
+    case NOTE_NO_AUTH:
+        snprintf(reason, sizeof reason,
+                 "auth: there is no scheme \"%.*s\" in proxy.auth: all requests are answered 401",
+                 STR_FMT(note->def->auth));
+        break;
     case NOTE_NO_MATCH:
         command = command_list_at(routes->manual, note->command);
         is_lost = true;

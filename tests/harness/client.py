@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/1.1 at the level of bytes: messages are read as they stand on the wire, nothing is repaired."""
 
+import select
 import socket
 import struct
 import time
@@ -144,6 +145,10 @@ class Wire:
             self.sock.settimeout(TIMEOUT)
         assert not data, f"more bytes instead of a close: {data[:200]!r}"
         return True
+
+    def is_silent(self):
+        """Whether nothing has come, not even the end."""
+        return not self.buffer and not select.select([self.sock], [], [], 0)[0]
 
     def half_close(self):
         self.sock.shutdown(socket.SHUT_WR)
