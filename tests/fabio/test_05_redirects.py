@@ -91,6 +91,12 @@ def test_body(proxy):
     assert (got.status, got.get("content-type"), got.get("content-length"), got.body) == (301, None, "0", b"")
 
 
+def test_the_last_candidate_is_used_anyway():
+    with Tagway('route add x / http://$host$path opts "redirect=301"\n') as tagway:
+        got = tagway.get("/x", "any.test", [("X-Forwarded-Proto", "http")])
+        assert (got.status, got.get("location")) == (301, "http://any.test/x")
+
+
 @pytest.mark.parametrize("host, proto, target, status, location", [
     ("loop.example", "http", "/x", 200, None),
     ("loop.example", "http", "/a?x", 200, None),
@@ -101,7 +107,7 @@ def test_body(proxy):
     ("loop.example:80", "http", "/x", 301, "http://loop.example/x"),  # Host is compared with its port
     ("a.loop2.example", "https", "/x", 200, None),
     ("a.loop2.example", "http", "/x", 301, "https://a.loop2.example/x"),
-    ("alone.test", "http", "/x", 301, "http://alone.test/x"),  # the last candidate is used anyway
+    ("alone.test", "http", "/x", 404, None),  # the last candidate are the routes without a host
 ])
 def test_loop_protection(proxy, host, proto, target, status, location):
     got = proxy.get(target, host, [("X-Forwarded-Proto", proto)] if proto else [])
