@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way of one request with a password that is slow to check:
-//   1. login_admit   finds no grant and queues a job, which holds the connection and the users.
+//   1. login_admit   finds no verdict and queues a job, which holds the connection and the users.
 //   2. start_next    hands the first job to the thread pool; one at a time, because the pool also
 //                    resolves names.
 //   3. on_checked    back on the control thread: a right password is remembered and the request is
-//                    handed in again, which now finds the grant; a wrong one is answered 401.
+//                    handed in again, which now finds the verdict; a wrong one is answered 401.
 // A full queue is answered 503. A connection that has gone meanwhile takes the answer and drops it.
 #include "admin/login.h"
 
@@ -13,8 +13,8 @@
 #include <uv.h>
 
 #include "admin/reply.h"
-#include "auth/grants.h"
 #include "auth/htpasswd.h"
+#include "auth/verdicts.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -36,10 +36,10 @@ struct login {
     const struct admin_login *config;
     uv_loop_t *loop;
     uv_timer_t timer;
-    struct htpasswd *users; // reference; never NULL
-    struct stat file;       // as it was when the users were read; all zero: it was not there
-    struct grants *grants;
-    struct list waiting; // jobs
+    struct htpasswd *users;    // reference; never NULL
+    struct stat file;          // as it was when the users were read; all zero: it was not there
+    struct verdicts *verdicts; // the right ones; whoever guesses pays for each guess
+    struct list waiting;       // jobs
     size_t waiting_count;
     struct job *running;
     bool is_timer_open;
@@ -143,7 +143,7 @@ static void finish(struct login *login)
     void (*on_closed)(void *) = login->on_closed;
     void *ctx = login->on_closed_ctx;
     htpasswd_unref(login->users);
-    grants_free(login->grants);
+    verdicts_free(login->verdicts);
     mem_free(login);
     if (on_closed)
         on_closed(ctx);
@@ -156,6 +156,21 @@ static void answer(struct login *login, struct job *job, bool is_right)
     else
         refuse(login, job->conn);
     job_free(job);
+}
+
+static bool is_known_right(const struct login *login, const struct htpasswd *users, struct str user,
+                           struct str password)
+{
+    uint8_t key[VERDICT_KEY_LEN];
+    return verdicts_key(login->verdicts, users, user, password, key) &&
+           verdicts_get(login->verdicts, key) == VERDICT_RIGHT;
+}
+
+static void remember(struct login *login, const struct job *job)
+{
+    uint8_t key[VERDICT_KEY_LEN];
+    if (verdicts_key(login->verdicts, job->users, job->user, job->password, key))
+        verdicts_put(login->verdicts, key, true);
 }
 
 static void check(uv_work_t *work) // on a thread of the pool
@@ -176,7 +191,7 @@ static void on_checked(uv_work_t *work, int status)
     }
     bool is_right = status == 0 && job->is_right;
     if (is_right)
-        grants_add(login->grants, job->users, job->user, job->password);
+        remember(login, job);
     answer(login, job, is_right);
     start_next(login);
 }
@@ -188,7 +203,7 @@ static void start_next(struct login *login)
         struct job *job = CONTAINER_OF(login->waiting.next, struct job, link);
         list_remove(&job->link);
         login->waiting_count--;
-        if (grants_has(login->grants, job->users, job->user, job->password)) {
+        if (is_known_right(login, job->users, job->user, job->password)) {
             answer(login, job, true);
             continue;
         }
@@ -210,7 +225,7 @@ bool login_admit(struct login *login, struct server_conn *conn, const struct htt
         refuse(login, conn);
         return false;
     }
-    if (grants_has(login->grants, login->users, user, password))
+    if (is_known_right(login, login->users, user, password))
         return true;
     if (!htpasswd_is_slow(login->users, user)) {
         bool is_right = htpasswd_verify(login->users, user, password);
@@ -258,11 +273,11 @@ struct login *login_open(struct uv_loop_s *loop, const struct admin_login *confi
     login->config = config;
     login->loop = loop;
     list_init(&login->waiting);
-    login->grants = grants_new();
-    if (!login->grants)
+    login->verdicts = verdicts_new();
+    if (!login->verdicts)
         err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
-    if (!login->grants || read_users(login, err) != 0) {
-        grants_free(login->grants);
+    if (!login->verdicts || read_users(login, err) != 0) {
+        verdicts_free(login->verdicts);
         mem_free(login);
         return NULL;
     }

@@ -408,6 +408,7 @@ def status_of(tagway, user, password=PASSWORD):
     return tagway.get(fields=basic(user, password)).status
 
 
+@pytest.mark.multi_worker
 @pytest.mark.parametrize("workers", [1, 3])
 def test_refresh(origin, tmp_path, workers):
     path, scheme = make(tmp_path, f"one:{FORMATS['apr1']}\n", "1ns")  # 1 s at least
@@ -578,6 +579,7 @@ def test_the_configuration_is_shown(proxy):
     assert schemes["all"]["Basic"]["Refresh"] == 0
 
 
+@pytest.mark.multi_worker
 @pytest.mark.parametrize("signals", [1, 2])
 def test_the_end_waits_for_those_who_wait(origin, tmp_path, signals):
     """They are answered; a second signal cuts them, and the check that is under way is waited for."""
