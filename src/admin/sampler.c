@@ -137,15 +137,25 @@ static struct sample *sample_get(struct sampler *sampler, struct target *target)
     return sample;
 }
 
-static struct code_sums *code_sums_get(struct service_sums *service, unsigned code)
+static struct code_sums *code_sums_find(const struct service_sums *service, unsigned code)
 {
-    if (service->code_count == SAMPLER_CODES_MAX - 1)
-        code = CODE_OTHER;
     for (unsigned i = 0; i < service->code_count; i++) {
         if (service->codes[i]->code == code)
             return service->codes[i];
     }
-    struct code_sums *sums = mem_zalloc(sizeof *sums);
+    return NULL;
+}
+
+static struct code_sums *code_sums_get(struct service_sums *service, unsigned code)
+{
+    struct code_sums *sums = code_sums_find(service, code);
+    if (!sums && service->code_count >= SAMPLER_CODES_MAX - 1) {
+        code = CODE_OTHER; // for which the last place is kept
+        sums = code_sums_find(service, code);
+    }
+    if (sums)
+        return sums;
+    sums = mem_zalloc(sizeof *sums);
     if (!sums)
         return NULL;
     sums->code = code;

@@ -150,6 +150,58 @@ static void test_services_sum_their_targets(void **state)
     counter_add(&world_counters(world, A, 0)->in_flight, (uint64_t)-2);
 }
 
+static const struct code_sums *code_of(const struct service_sums *service, unsigned code)
+{
+    for (unsigned i = 0; i < service->code_count; i++) {
+        if (service->codes[i]->code == code)
+            return service->codes[i];
+    }
+    return NULL;
+}
+
+static void test_durations_are_summed_by_code(void **state)
+{
+    struct world *world = *state;
+    struct sampler *sampler = sampler_new(world->targets);
+    // Two workers see the codes in another order.
+    code_hists_record(&world_counters(world, A, 0)->durations, 200, 10);
+    code_hists_record(&world_counters(world, A, 0)->durations, 404, 20);
+    code_hists_record(&world_counters(world, A, 1)->durations, 404, 30);
+    code_hists_record(&world_counters(world, A, 1)->durations, CODE_TUNNEL, 1000000);
+    sampler_read(sampler, 1000);
+    sampler_read(sampler, 1001); // takes nothing twice
+    code_hists_record(&world_counters(world, A, 1)->durations, 200, 40);
+    sampler_read(sampler, 1002);
+    const struct service_sums *web = service_of(sampler, "web");
+    assert_int_equal(web->code_count, 3);
+    assert_int_equal(code_of(web, 200)->hist.count, 2);
+    assert_int_equal(code_of(web, 200)->sum_us, 50);
+    assert_int_equal(code_of(web, 404)->hist.count, 2);
+    assert_int_equal(code_of(web, 404)->sum_us, 50);
+    assert_int_equal(code_of(web, CODE_TUNNEL)->sum_us, 1000000);
+    assert_int_equal(web->totals.latency.count, 4); // without the session
+
+    // Whatever a target answers, the codes of a service are bounded and nothing is lost.
+    for (unsigned code = 100; code < 1000; code++)
+        code_hists_record(&world_counters(world, code % 3 ? A : B, code % 2)->durations, code, 1);
+    sampler_read(sampler, 1003);
+    // And from a target that comes later, the known code goes to its own place.
+    world_set_routes(world, "web2", "route add web /later http://127.0.0.1:1099/\n");
+    code_hists_record(&world_counters(world, "http://127.0.0.1:1099/", 0)->durations, 200, 1);
+    for (unsigned code = 500; code < 600; code++)
+        code_hists_record(&world_counters(world, "http://127.0.0.1:1099/", 0)->durations, code, 1);
+    uint64_t before = code_of(web, 200)->hist.count;
+    sampler_read(sampler, 1004);
+    assert_int_equal(code_of(web, 200)->hist.count, before + 1);
+    assert_true(web->code_count <= SAMPLER_CODES_MAX);
+    uint64_t count = 0;
+    for (unsigned i = 0; i < web->code_count; i++)
+        count += web->codes[i]->hist.count;
+    assert_int_equal(count, 5 + 900 + 1 + 100);
+    assert_non_null(code_of(web, CODE_OTHER));
+    sampler_free(sampler);
+}
+
 static void test_bucket_counters_may_wrap(void **state)
 {
     struct world *world = *state;
@@ -227,6 +279,7 @@ int main(void)
         WORLD_TEST(test_a_late_tick_does_not_raise_the_rate),
         WORLD_TEST(test_quantiles_forget),
         WORLD_TEST(test_services_sum_their_targets),
+        WORLD_TEST(test_durations_are_summed_by_code),
         WORLD_TEST(test_bucket_counters_may_wrap),
         WORLD_TEST(test_a_deployment_takes_nothing_from_the_sums),
         WORLD_TEST(test_shortage_loses_nothing),
