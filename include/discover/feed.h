@@ -41,7 +41,8 @@ void feed_close(struct feed *feed, void (*on_closed)(void *ctx), void *ctx);
 // One service's definitions (see routes_set_service).
 MUST_CHECK int feed_set_service(struct feed *feed, struct str key, struct route_def *const *defs,
                                 size_t count);
-// Manual commands as text; `origin` for people. Bad lines go to problems (scope "manual").
+// Manual commands as text; `origin` as for command_list_parse. Bad lines go to problems (scope
+// "manual").
 MUST_CHECK int feed_set_manual(struct feed *feed, struct str origin, struct str text);
 // Manual commands that are parsed already, taken over also on failure; text is what the change log
 // compares, a line for each.

@@ -12,7 +12,7 @@ enum command_kind { COMMAND_ADD, COMMAND_DEL, COMMAND_WEIGHT };
 
 struct command {
     enum command_kind kind;
-    uint32_t line;         // 1-based, over all lines
+    uint32_t line;         // 1-based, in its origin
     struct str text;       // the line as written, trimmed
     struct route_def *def; // ADD: owned reference
     // DEL, WEIGHT: an empty service/dst and has_src == false match everything.
@@ -31,11 +31,14 @@ struct command_list; // owns its commands and their strings
 
 enum { COMMAND_LINE_MAX = 64 * 1024 }; // bytes; a longer line is lost
 
-// Called for each line that is lost, with its text ("syntax error: 'route add' invalid").
-typedef void (*command_problem_fn)(void *ctx, uint32_t line, struct str text, const char *reason);
+// Called for each line that is lost, with the origin and number of the line, its text and what is
+// wrong with it ("syntax error: 'route add' invalid").
+typedef void (*command_problem_fn)(void *ctx, struct str origin, uint32_t line, struct str text,
+                                   const char *reason);
 
-// Parses a whole text; `origin` names it for people ("kv fabio/config"). NULL only when memory is
-// short.
+// Parses a whole text; `origin` names it for people ("routes.txt"). An empty origin stands for a
+// text of several KV keys: behind a line `# --- KEY` the origin is "kv KEY", and lines are counted
+// from there. NULL only when memory is short.
 MUST_CHECK struct command_list *command_list_parse(struct str text, struct str origin,
                                                    command_problem_fn on_problem, void *ctx);
 void command_list_free(struct command_list *list);

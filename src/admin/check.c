@@ -12,8 +12,10 @@ struct finding {
     uint64_t count;
 };
 
-static void on_bad_line(void *ctx, uint32_t line, struct str text, const char *reason)
+static void on_bad_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                        const char *reason)
 {
+    (void)origin;
     struct finding *finding = ctx;
     if (finding->count++ >= CHECK_ERRORS_MAX)
         return;

@@ -6,41 +6,38 @@
 
 enum { REPORT_MAX = 64 * 1024 };
 
-struct bad_lines {
-    struct str place;
-    unsigned count;
-};
-
-static void on_bad_line(void *ctx, uint32_t line, struct str text, const char *reason)
+static void on_bad_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                        const char *reason)
 {
-    struct bad_lines *bad = ctx;
-    bad->count++;
-    printf("%.*s line %u: %s: %.*s\n", STR_FMT(bad->place), line, reason, (int)MIN(text.len, 200),
+    unsigned *bad_lines = ctx;
+    (*bad_lines)++;
+    printf("%.*s line %u: %s: %.*s\n", STR_FMT(origin), line, reason, (int)MIN(text.len, 200),
            text.ptr ? text.ptr : "");
 }
 
-static int fail_lines(const struct bad_lines *bad, struct err *err)
+static int fail_lines(struct str origin, unsigned count, struct err *err)
 {
-    return err_set(err, ERR_INVALID, "%.*s: %u bad line%s", (int)MIN(bad->place.len, 150),
-                   bad->place.ptr, bad->count, bad->count == 1 ? "" : "s");
+    return err_set(err, ERR_INVALID, "%.*s: %u bad line%s", (int)MIN(origin.len, 150), origin.ptr,
+                   count, count == 1 ? "" : "s");
 }
 
 static int check_static(const struct options *options, struct err *err)
 {
-    struct bad_lines bad = {.place = STR("registry.static.routes")};
+    struct str origin = STR("registry.static.routes");
+    unsigned bad_lines = 0;
     struct command_list *list =
-        command_list_parse(options->static_routes.routes, bad.place, on_bad_line, &bad);
+        command_list_parse(options->static_routes.routes, origin, on_bad_line, &bad_lines);
     if (!list)
         return err_set(err, ERR_NOMEM, "out of memory");
     command_list_free(list);
-    return bad.count ? fail_lines(&bad, err) : 0;
+    return bad_lines ? fail_lines(origin, bad_lines, err) : 0;
 }
 
 static int check_file(const struct options *options, struct err *err)
 {
-    struct bad_lines bad = {.place = options->file.path};
-    int rc = file_config_check(&options->file, on_bad_line, &bad, err);
-    return rc == 0 && bad.count ? fail_lines(&bad, err) : rc;
+    unsigned bad_lines = 0;
+    int rc = file_config_check(&options->file, on_bad_line, &bad_lines, err);
+    return rc == 0 && bad_lines ? fail_lines(options->file.path, bad_lines, err) : rc;
 }
 
 // Writing overrides is a matter of ui.access: asked for, left to this machine, or switched off.

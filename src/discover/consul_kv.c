@@ -54,12 +54,8 @@ static int on_manual(struct watch *watch, const struct http_response *response, 
     int status = read_joined(&joined, true, response, err);
     struct str text = buf_str(&joined.text);
     if (status == 0 && !str_eq(text, str_of(consul->manual_text))) {
-        char origin[300];
-        int len = snprintf(origin, sizeof origin, "kv %.*s", STR_FMT(watch->label));
         char *copy = str_dup(text);
-        status = copy ? feed_set_manual(consul->feed,
-                                        str_make(origin, MIN((size_t)len, sizeof origin - 1)), text)
-                      : ERR_NOMEM;
+        status = copy ? feed_set_manual(consul->feed, STR_NULL, text) : ERR_NOMEM;
         if (status < 0) {
             mem_free(copy);
         } else {

@@ -309,17 +309,13 @@ int feed_set_service(struct feed *feed, struct str key, struct route_def *const 
     return 0;
 }
 
-struct manual_context {
-    struct feed *feed;
-    struct str origin;
-};
-
-static void on_bad_line(void *ctx, uint32_t line, struct str text, const char *reason)
+static void on_bad_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                        const char *reason)
 {
-    struct manual_context *context = ctx;
-    char instance[256];
-    int len = snprintf(instance, sizeof instance, "%.*s line %u", STR_FMT(context->origin), line);
-    problems_add(context->feed->problems,
+    struct feed *feed = ctx;
+    char instance[300];
+    int len = snprintf(instance, sizeof instance, "%.*s line %u", STR_FMT(origin), line);
+    problems_add(feed->problems,
                  &(struct problem){
                      .source = STR("manual"),
                      .instance = str_make(instance, MIN((size_t)len, sizeof instance - 1)),
@@ -351,9 +347,8 @@ int feed_set_commands(struct feed *feed, struct command_list *commands, struct s
 
 int feed_set_manual(struct feed *feed, struct str origin, struct str text)
 {
-    struct manual_context context = {feed, origin};
     problems_begin(feed->problems, STR("manual"));
-    struct command_list *commands = command_list_parse(text, origin, on_bad_line, &context);
+    struct command_list *commands = command_list_parse(text, origin, on_bad_line, feed);
     problems_end(feed->problems);
     return commands ? feed_set_commands(feed, commands, text) : ERR_NOMEM;
 }

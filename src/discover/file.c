@@ -85,12 +85,13 @@ struct verdict {
     unsigned bad_lines;
 };
 
-static void on_bad_line(void *ctx, uint32_t line, struct str text, const char *reason)
+static void on_bad_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                        const char *reason)
 {
     struct verdict *verdict = ctx;
     char instance[300];
     verdict->bad_lines++;
-    int len = snprintf(instance, sizeof instance, "%s line %u", verdict->file->routes.path, line);
+    int len = snprintf(instance, sizeof instance, "%.*s line %u", STR_FMT(origin), line);
     problems_add(
         verdict->file->problems,
         &(struct problem){.source = STR("file"),

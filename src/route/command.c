@@ -19,6 +19,7 @@ struct parser {
     struct str origin;
     command_problem_fn on_problem;
     void *ctx;
+    char key_origin[256]; // of the KV key that the lines at hand belong to
 };
 
 // What is left of one line. Each take_ function either takes its clause off or leaves all as it
@@ -296,7 +297,7 @@ static int take_line(struct parser *p, struct str line, uint32_t number)
     if (rc != 0)
         route_def_unref(command.def);
     if (rc == ERR_INVALID && p->on_problem)
-        p->on_problem(p->ctx, number, command.text, err.text);
+        p->on_problem(p->ctx, p->origin, number, command.text, err.text);
     return rc == ERR_NOMEM ? ERR_NOMEM : 0;
 }
 
@@ -370,16 +371,31 @@ int command_list_add(struct command_list *list, enum command_kind kind,
     return rc;
 }
 
+// The line `# --- KEY` that begins the text of a KV key.
+static bool take_heading(struct parser *p, struct str line)
+{
+    if (!str_starts_with(line, STR("# --- ")))
+        return false;
+    struct str key = str_trim(str_from(line, strlen("# --- ")));
+    int len = snprintf(p->key_origin, sizeof p->key_origin, "kv %.*s",
+                       STR_FMT(str_upto(key, sizeof p->key_origin - 4)));
+    p->origin = str_make(p->key_origin, (size_t)len);
+    return true;
+}
+
 struct command_list *command_list_parse(struct str text, struct str origin,
                                         command_problem_fn on_problem, void *ctx)
 {
     struct command_list *list = command_list_new();
     if (!list)
         return NULL;
-    struct parser p = {list, origin, on_problem, ctx};
+    struct parser p = {.list = list, .origin = origin, .on_problem = on_problem, .ctx = ctx};
+    bool is_keyed = origin.len == 0;
     struct str line;
     for (uint32_t number = 1; str_split_next(&text, '\n', &line); number++) {
-        if (take_line(&p, line, number) != 0) {
+        if (is_keyed && take_heading(&p, line)) {
+            number = 0;
+        } else if (take_line(&p, line, number) != 0) {
             command_list_free(list);
             return NULL;
         }

@@ -26,9 +26,10 @@ static void unbind(void *ctx, struct target *target)
     --*(int64_t *)ctx;
 }
 
-static void on_bad_line(void *ctx, uint32_t line, struct str text, const char *reason)
+static void on_bad_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                        const char *reason)
 {
-    require(line > 0 && text.len <= COMMAND_LINE_MAX && reason[0] != '\0');
+    require(origin.len > 0 && line > 0 && text.len <= COMMAND_LINE_MAX && reason[0] != '\0');
     ++*(size_t *)ctx;
 }
 

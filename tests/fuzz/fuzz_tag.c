@@ -22,9 +22,10 @@ struct counts {
     size_t lost;
 };
 
-static void on_bad_line(void *ctx, uint32_t line, struct str text, const char *reason)
+static void on_bad_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                        const char *reason)
 {
-    (void)ctx, (void)line, (void)text, (void)reason;
+    (void)ctx, (void)origin, (void)line, (void)text, (void)reason;
     abort();
 }
 

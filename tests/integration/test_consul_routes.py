@@ -151,7 +151,8 @@ def test_a_bad_kv_line_loses_only_itself(site, web):
     site.consul.kv_put("fabio/config/bad", f"route add nonsense\nroute add kv /kv http://127.0.0.1:{site.b.port}/")
     site.tagway.wait_route("/kv")
     problems = wait_until(site.tagway.problems, what="the problem")
-    assert any("route add nonsense" in problem["text"] for problem in problems)
+    assert [problem["instance"] for problem in problems if "route add nonsense" in problem["text"]] == \
+        ["kv fabio/config/bad line 1"]
     assert any("problem" in name and value >= 1 for name, value in site.tagway.metrics().items())
     site.consul.kv_delete("fabio/config/bad")
     wait_until(lambda: site.tagway.get("/kv").status == 404 and not site.tagway.problems(), what="KV to be empty")

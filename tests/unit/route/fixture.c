@@ -35,10 +35,11 @@ struct routes *routes_make(struct bindings *bindings, const struct routes_config
     return routes;
 }
 
-static void fail_on_bad_line(void *ctx, uint32_t line, struct str text, const char *reason)
+static void fail_on_bad_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                             const char *reason)
 {
     (void)ctx;
-    fail_msg("line %u: %.*s: %s", line, STR_FMT(text), reason);
+    fail_msg("%.*s line %u: %.*s: %s", STR_FMT(origin), line, STR_FMT(text), reason);
 }
 
 void routes_set_text(struct routes *routes, const char *text)

@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 
-static void on_problem(void *ctx, uint32_t line, struct str text, const char *reason)
+static void on_problem(void *ctx, struct str origin, uint32_t line, struct str text,
+                       const char *reason)
 {
+    assert_true(origin.len > 0);
     buf_printf(ctx, "%u: %.*s: %s\n", line, (int)MIN(text.len, (size_t)80), text.ptr, reason);
 }
 
@@ -150,6 +152,35 @@ static void a_bad_line_loses_only_itself(void **state)
     buf_fini(&problems);
 }
 
+static void on_placed_problem(void *ctx, struct str origin, uint32_t line, struct str text,
+                              const char *reason)
+{
+    (void)text, (void)reason;
+    buf_printf(ctx, "%.*s line %u\n", STR_FMT(origin), line);
+}
+
+static void lines_of_several_keys_are_counted_from_their_key(void **state)
+{
+    (void)state;
+    struct buf problems;
+    buf_init(&problems, 1 << 20);
+    struct command_list *list = command_list_parse(STR("# --- fabio/config\n"
+                                                       "route add a / http://h/\n"
+                                                       "bad\n\n"
+                                                       "# --- fabio/config/b\r\n"
+                                                       "\n"
+                                                       "route add b / http://h/\n"
+                                                       "bad"),
+                                                   STR_NULL, on_placed_problem, &problems);
+    buf_append_char(&problems, '\0');
+    assert_string_equal(problems.ptr, "kv fabio/config line 2\nkv fabio/config/b line 3\n");
+    assert_int_equal(command_list_count(list), 2);
+    assert_string_equal(command_list_at(list, 0)->def->instance.ptr, "kv fabio/config line 1");
+    assert_string_equal(command_list_at(list, 1)->def->instance.ptr, "kv fabio/config/b line 2");
+    command_list_free(list);
+    buf_fini(&problems);
+}
+
 static void long_lines_are_lost_but_not_what_follows(void **state)
 {
     (void)state;
@@ -230,6 +261,7 @@ int main(void)
         cmocka_unit_test(reads_all_forms),
         cmocka_unit_test(refuses_other_lines),
         cmocka_unit_test(a_bad_line_loses_only_itself),
+        cmocka_unit_test(lines_of_several_keys_are_counted_from_their_key),
         cmocka_unit_test(long_lines_are_lost_but_not_what_follows),
         cmocka_unit_test(nothing_is_an_empty_list),
         cmocka_unit_test(survives_shortage),

@@ -162,8 +162,10 @@ static void fresh_tables_agree_with_the_model(void **state)
     assert_in_range(targets, TABLES * 4, TABLES * 40);
 }
 
-static void ignore_bad_line(void *ctx, uint32_t line, struct str text, const char *reason)
+static void ignore_bad_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                            const char *reason)
 {
+    (void)origin;
     (void)line;
     (void)text;
     (void)reason;
