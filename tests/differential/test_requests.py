@@ -2,6 +2,8 @@
 """Requests through the real fabio and through tagway, to the same origin by the same routes: status, response
 and what the origin sees are equal, or differ exactly as DIFFERENCES says, with the reason."""
 
+import base64
+
 import pytest
 
 from harness.fabio import Fabio
@@ -11,6 +13,9 @@ from harness.tagway import Tagway
 from observe import differences, observe
 
 TEXT = b"some text that is long enough to be worth compressing, " * 20
+
+
+HTPASSWD = "user:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n"  # password
 
 
 def respond(request):
@@ -35,6 +40,7 @@ def routes(origin):
         ("/both", "strip=/both prepend=/pre"), ("/dst", "host=dst"), ("/name", "host=name.com"),
         ("gzip.com/", ""), ("/allow", "allow=ip:127.0.0.1"), ("/allow10", "allow=ip:10.0.0.0/8"),
         ("/deny", "deny=ip:127.0.0.0/8"), ("/deny10", "deny=ip:10.0.0.0/8"),
+        ("/auth", "auth=site"), ("/nobody", "auth=nobody"),
         ("/badrule", "allow=ip:x"), ("/both-rules", "allow=ip:127.0.0.1 deny=ip:10.0.0.1"),
     ]
     lines = [f'route add s {src} {origin.url} opts "{opts}"' for src, opts in rows]
@@ -52,6 +58,10 @@ def routes(origin):
         f'route add r /rbad {origin.url} opts "redirect=299"',
     ]
     return "\n".join(lines)
+
+
+def basic(text):
+    return ("Authorization", "Basic " + base64.b64encode(text.encode()).decode())
 
 
 def request(target="/", fields=(), host="front.com", **more):
@@ -131,6 +141,13 @@ CASES = {
     **{f"access {path}": request(path) for path in ("/allow", "/allow10", "/deny", "/deny10", "/badrule", "/both-rules")},
     "access by forwarded address": request("/deny10", fields=[("X-Forwarded-For", "10.1.1.1")]),
     "access by forwarded address not in the list": request("/allow", fields=[("X-Forwarded-For", "11.1.1.1")]),
+    # authentication
+    "auth without credentials": request("/auth"),
+    "auth with good credentials": request("/auth", fields=[basic("user:password")]),
+    "auth with bad credentials": request("/auth", fields=[basic("user:wrong")]),
+    "auth with an unknown user": request("/auth", fields=[basic("nobody:password")]),
+    "auth with another scheme": request("/auth", fields=[("Authorization", "Bearer x")]),
+    "auth with an unknown name": request("/nobody"),
     # errors
     "refused": request("/refused"),
     "no host": b"GET / HTTP/1.1\r\n\r\n",
@@ -194,6 +211,10 @@ DIFFERENCES = {
     "gzip q=0": ("Q-18: who says q=0 gets no gzip",
                  {"response content-encoding": ("gzip", None), "response content-length": ("86", "1100")}),
     "access /badrule": (CLOSED, {"status": ("200", "403"), "seen count": ("1", "0")}),
+    **{f"auth with {case}": ("Q-17: every 401 says how to authenticate",
+                             {"response www-authenticate": (None, f'Basic realm="{realm}"')})
+       for case, realm in (("bad credentials", "the site"), ("an unknown user", "the site"),
+                           ("an unknown name", "restricted"))},
     "access /both-rules": (CLOSED, {"status": ("200", "403"), "seen count": ("1", "0")}),
 }
 
@@ -205,8 +226,10 @@ def origin():
 
 
 @pytest.fixture(scope="module")
-def options():
-    return {"proxy.gzip.contenttype": "^text/.*",
+def options(tmp_path_factory):
+    path = tmp_path_factory.mktemp("auth") / "htpasswd"
+    path.write_text(HTPASSWD)
+    return {"proxy.auth": f"name=site;type=basic;file={path};realm=the site", "proxy.gzip.contenttype": "^text/.*",
             "proxy.header.clientip": "X-Client-Ip", "proxy.header.tls": "X-Tls", "proxy.header.tls.value": "yes",
             "proxy.localip": "192.0.2.2", "log.level": "WARN"}
 
