@@ -219,12 +219,3 @@ def test_a_post_is_never_sent_twice():
             assert response.status == 502
         targets = [request.target for request in origin.requests]
         assert len(targets) == len(set(targets)) == 50
-
-
-@pytest.mark.parametrize("option", ["allow=ip:127.0.0.1", "deny=ip:10.0.0.1", "auth=basic"])
-def test_a_guarded_route_is_closed_while_its_guard_is_not_enforced(origin, option):
-    table = route(origin, path="/open") + f'route add s /closed http://127.0.0.1:{origin.port}/ opts "{option}"\n'
-    with Tagway(table) as tagway:
-        assert tagway.get("/open").status == 200
-        assert tagway.get("/closed").status == 403
-        assert not any(request.target == "/closed" for request in origin.requests)
