@@ -33,8 +33,9 @@
 
 enum {
     WAITING_TICK_MS = 50,
-    SERVING_TICK_MS = 1000, // old tables are also collected after each publish
-    RESOLVE_WAIT_MS = 2000, // names of the first table; later they are a matter of single routes
+    SERVING_TICK_MS = 1000,    // old tables are also collected after each publish
+    RESOLVE_WAIT_MS = 2000,    // names of the first table; later they are a matter of single routes
+    LOOKUP_PATIENCE_MS = 1000, // names that are still being looked up at the end
     RESERVED_DESCRIPTORS = 128, // listeners, loops, Consul, admin
 };
 
@@ -121,7 +122,8 @@ static void write_config_json(void *ctx, struct buf *out)
 static void on_part_closed(void *ctx)
 {
     struct process *process = ctx;
-    process->open_parts--;
+    if (--process->open_parts == 0)
+        uv_stop(&process->loop); // names may still be looked up, for nobody
 }
 
 static void on_backend_stopped(void *ctx)
@@ -434,6 +436,25 @@ static void raise_descriptor_limit(struct options *options)
     options->proxy.max_connections = (uint32_t)MIN(usable, (uint64_t)UINT32_MAX);
 }
 
+static void on_patience_over(uv_timer_t *timer)
+{
+    uv_stop(timer->loop);
+}
+
+// Lets closing handles and cancelled lookups of names end. A lookup that is being made cannot be
+// cancelled and may take the resolver minutes: false when one is left.
+static bool close_loop(uv_loop_t *loop)
+{
+    uv_timer_t patience;
+    uv_timer_init(loop, &patience);
+    uv_timer_start(&patience, on_patience_over, LOOKUP_PATIENCE_MS, 0);
+    uv_unref((uv_handle_t *)&patience);
+    uv_run(loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&patience, NULL);
+    uv_run(loop, UV_RUN_NOWAIT);
+    return uv_loop_close(loop) == 0;
+}
+
 int lifecycle_run(struct options *options)
 {
     struct process process = {.options = options, .started_at_ms = clock_now_ms()};
@@ -461,10 +482,9 @@ int lifecycle_run(struct options *options)
         targets_free(process.targets);
     auth_files_free(process.auth_files);
     problems_free(process.problems);
-    // A name that was being looked up until now is given back in one more turn.
-    uv_run(&process.loop, UV_RUN_DEFAULT);
-    int failure = uv_loop_close(&process.loop);
-    BUG_ON(failure != 0);
+    bool is_closed = close_loop(&process.loop);
     log_info("Down");
+    if (!is_closed)
+        _exit(process.exit_status); // exit would wait for the lookup
     return process.exit_status;
 }

@@ -130,3 +130,13 @@ def accepts(port):
         return True
     except OSError:
         return False
+
+
+def test_names_that_are_being_looked_up_hold_nothing():
+    # Far more than the resolver gets through while the process ends.
+    names = "".join(f"route add s n{number}.invalid/ http://n{number}.invalid:80/\n" for number in range(20000))
+    with Tagway(names) as tagway:
+        began = time.monotonic()
+        tagway.process.signal(signal.SIGTERM)
+        assert tagway.process.wait() == 0
+        assert time.monotonic() - began < 10 * SLOWNESS
