@@ -78,6 +78,9 @@ static inline bool sock_has_pending(const struct sock *sock)
     return sock->flush != NULL || sock->holds_output;
 }
 size_t sock_pending_bytes(const struct sock *sock);
+// Bytes on this side that the peer has not confirmed, the kernel's included (one system call): less
+// of them means that it reads.
+uint64_t sock_unsent_bytes(const struct sock *sock);
 
 // FIN after everything pending. Reading goes on.
 void sock_end(struct sock *sock);

@@ -104,21 +104,28 @@ struct proxy_config {
     unsigned auth_count;
     struct str sts_value; // Strict-Transport-Security; empty: none
 
-    uint32_t client_head_timeout_ms;      // first byte to complete head: 10 s
-    uint32_t client_idle_timeout_ms;      // between requests: 60 s
-    uint32_t client_body_timeout_ms;      // no byte of the body: 30 s
-    uint32_t client_write_timeout_ms;     // client does not read: 30 s
-    uint32_t connect_timeout_ms;          // proxy.dialtimeout: 30 s
-    uint32_t response_timeout_ms;         // proxy.responseheadertimeout: 0 none
-    uint32_t upstream_body_timeout_ms;    // no byte of a response body: 0 none
-    uint32_t upstream_idle_timeout_ms;    // proxy.idleconntimeout: 15 s
-    uint32_t upstream_keepalive_ms;       // proxy.keepalivetimeout: TCP keep-alive period, 0: 15 s
-    uint32_t tunnel_idle_timeout_ms;      // 1 h
-    uint32_t max_idle_per_endpoint;       // proxy.maxconn, per worker
-    uint32_t max_connections;             // client connections of the process
+    uint32_t client_head_timeout_ms;    // first byte to complete head: 10 s
+    uint32_t client_idle_timeout_ms;    // between requests: 60 s
+    uint32_t client_body_timeout_ms;    // no byte of the body: 30 s
+    uint32_t client_write_timeout_ms;   // client does not read: 30 s
+    uint32_t client_min_rate;           // bytes/s of a body that is sent or read; 0: none
+    uint32_t client_min_rate_window_ms; // over which it is measured: 10 s
+    uint32_t client_max_age_ms;         // no new request on an older connection; 0: none
+    uint32_t connect_timeout_ms;        // proxy.dialtimeout: 30 s
+    uint32_t response_timeout_ms;       // proxy.responseheadertimeout: 0 none
+    uint32_t upstream_body_timeout_ms;  // no byte of a response body: 0 none
+    uint32_t upstream_write_timeout_ms; // target does not read: 30 s
+    uint32_t upstream_idle_timeout_ms;  // proxy.idleconntimeout: 15 s
+    uint32_t upstream_keepalive_ms;     // proxy.keepalivetimeout: TCP keep-alive period, 0: 15 s
+    uint32_t tunnel_idle_timeout_ms;    // 1 h
+    uint32_t max_idle_per_endpoint;     // proxy.maxconn, per worker
+    uint32_t max_connections;           // client connections of the process
+    uint32_t max_per_address; // of them from one address that is not trusted; 0: a quarter
     uint32_t max_requests_per_connection; // 0: none
     uint32_t retry_attempts;              // further tries after the first: 2
     uint64_t request_body_max;            // bytes; above: 413. 0: none
+    uint64_t response_head_max;           // bytes; above: 502
+    uint64_t memory_max;                  // bytes on the heap; 0: no limit
 
     // TLS to https targets.
     uint32_t upstream_handshake_timeout_ms; // 10 s

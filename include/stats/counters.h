@@ -30,11 +30,28 @@
     X(bytes_out, "Body bytes received from the target.")                                       \
     X(latency_us_sum, "Sum of times from request to complete response, microseconds.")
 
+// Per worker: limits that were hit. name, help
+#define LIMIT_COUNTERS(X)                                                             \
+    X(shed, "Client connections refused at a limit.")                                 \
+    X(shed_address, "Client connections refused because their address had too many.") \
+    X(evicted, "Idle client connections closed to make room.")                        \
+    X(retired, "Client connections closed for their age or number of requests.")      \
+    X(client_timeouts, "Client connections closed by a timeout.")                     \
+    X(idle_timeouts, "Of these, those without a request.")                            \
+    X(head_timeouts, "Of these, those whose request's head came too slowly.")         \
+    X(body_timeouts, "Of these, those whose request's body stopped coming.")          \
+    X(slow_bodies, "Of these, those whose request's body came below the least rate.") \
+    X(write_timeouts, "Of these, those that did not read.")                           \
+    X(body_too_large, "Requests refused for the size of their body (413).")           \
+    X(target_write_timeouts, "Requests ended because the target did not read.")       \
+    X(tunnel_timeouts, "Upgraded connections closed because nothing passed.")         \
+    X(no_descriptor, "Requests answered 503 because descriptors were short.")         \
+    X(no_memory, "Requests answered 503 because memory was short.")
+
 // Per worker. name, help
 #define WORKER_COUNTERS(X)                                                           \
     X(accepted, "Client connections accepted.")                                      \
     X(closed, "Client connections closed.")                                          \
-    X(shed, "Client connections refused at a limit.")                                \
     X(requests, "Request heads read, refused ones included.")                        \
     X(no_route, "Requests without a route.")                                         \
     X(no_target, "Requests whose route has no usable target (503).")                 \
@@ -46,7 +63,6 @@
     X(refused_requests, "Requests refused as malformed or over a limit.")            \
     X(refused_responses, "Upstream responses refused as malformed or over a limit.") \
     X(client_aborts, "Requests given up by the client.")                             \
-    X(client_timeouts, "Client connections closed by a timeout.")                    \
     X(upgrades, "Upgraded connections (websocket).")                                 \
     X(upgrades_ended, "Upgraded connections that have ended.")                       \
     X(reused, "Requests sent on a pooled upstream connection.")                      \
@@ -55,7 +71,8 @@
     X(gzipped, "Responses compressed for the client.")                               \
     X(gzip_shed, "Responses sent as they are because too many were compressed.")     \
     X(access_log_dropped, "Access log lines dropped because the log was full.")      \
-    X(turns, "Turns of the worker's event loop.")
+    X(turns, "Turns of the worker's event loop.")                                    \
+    LIMIT_COUNTERS(X)
 
 // Status codes that an answer may have: proxy.noroutestatus allows all of three digits.
 enum { STATUS_MIN = 100, STATUS_CODES = 900 };

@@ -30,6 +30,7 @@ struct upstream_config {
     uint32_t keepalive_ms;    // TCP keep-alive period; 0: 15 s
     uint32_t max_idle;        // per pool
     uint32_t tls_handshake_timeout_ms;
+    uint32_t write_timeout_ms; // for a borrowed one that takes nothing; 0: none
 };
 
 // One worker's side: passed to every call.
@@ -76,7 +77,8 @@ struct upstream_conn {
     void *user;                                // the borrower
     struct list link;                          // upstream.conns
     struct list idle_link;                     // pool.idle
-    struct timer timer;                        // connecting: deadline; idle: age
+    struct timer timer;                        // connecting: deadline; writing: the same; idle: age
+    uint64_t unsent_bytes;                     // when the timer was armed for writing
     bool is_connected;
     bool is_reused; // carried a request before this one
 };
@@ -99,6 +101,9 @@ struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoi
 struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
                                        const struct upstream_conn_events *events, void *user,
                                        int *status);
+// After a write that left some pending: the borrower hears on_failed(UV_ETIMEDOUT) when nothing of
+// it is taken for write_timeout_ms.
+void upstream_await_drain(struct upstream_conn *conn);
 // Gives a connection back after a complete exchange. Pools it or, when that is not wanted, closes
 // it.
 void upstream_put(struct upstream_conn *conn);

@@ -14,7 +14,9 @@
 #include "net/sock.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/err.h"
@@ -250,6 +252,19 @@ int sock_write(struct sock *sock, const struct iovec *parts, int count)
 size_t sock_pending_bytes(const struct sock *sock)
 {
     return sock->flush ? sock->flush->bytes : 0;
+}
+
+uint64_t sock_unsent_bytes(const struct sock *sock)
+{
+    int in_kernel = 0;
+    if (ioctl(sock_fd(sock), SIOCOUTQ, &in_kernel) != 0)
+        in_kernel = 0;
+    // libuv knows how much of what is being sent is still to be sent, and nothing of what waits.
+    uint64_t unsent = (uint64_t)in_kernel + uv_stream_get_write_queue_size(&sock->uv.stream);
+    for (const struct block *block = sock->flush ? sock->flush->waiting : NULL; block;
+         block = block->next)
+        unsent += block_len(block);
+    return unsent;
 }
 
 void sock_end(struct sock *sock)

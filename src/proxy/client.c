@@ -24,6 +24,8 @@ enum {
     LINGER_MS = 1000,        // RFC 9112 section 9.6: close in stages
     LINGER_BYTES = 64 << 10,
     DRAIN_IDLE_MS = 1000, // an idle connection outlives the start of draining by so much
+    STALE_HEAD_MS = 1000, // a head takes a moment, dripping
+    EVICT_SCAN_MAX = 256, // connections looked at for one to close
 };
 
 static struct client *client_of(struct sock *sock)
@@ -57,7 +59,7 @@ static void close_client(struct client *client, bool with_reset)
     if (client->sock.is_closing)
         return;
     net_loop_disarm(&client->stream.worker->loop, &client->timer);
-    sock_close(&client->sock, with_reset);
+    sock_close(&client->sock, with_reset || client->is_given_up);
 }
 
 static void on_closed(struct sock *sock)
@@ -66,6 +68,7 @@ static void on_closed(struct sock *sock)
     struct worker *worker = client->stream.worker;
     BUG_ON(client->stream.exchange); // would outlive what it points to
     list_remove(&client->link);
+    address_counts_drop(&worker->address_counts, &client->address);
     block_put(&worker->loop.blocks, client->stream.input);
     mem_free(client);
     worker_client_gone(worker);
@@ -101,6 +104,7 @@ static int send_parts(struct stream *stream, const struct iovec *parts, int coun
     int rc = sock_write(&client->sock, parts, count);
     if (rc == 1 && !client->is_write_stalled) {
         client->is_write_stalled = true;
+        client->unsent_bytes = sock_unsent_bytes(&client->sock);
         arm(client, until(client, stream->worker->config->client_write_timeout_ms,
                           client->write_deadline_ms));
     }
@@ -157,6 +161,7 @@ static void await_request(struct client *client)
     client->state = CLIENT_IDLE;
     client->read_deadline_ms = 0;
     client->write_deadline_ms = 0;
+    client->rate_window_ends_ms = 0;
     uint32_t own_ms = client->listener->idle_timeout_ms;
     if (!client->is_write_stalled)
         arm(client, own_ms ? own_ms : worker->config->client_idle_timeout_ms);
@@ -201,7 +206,18 @@ static void refuse_head(struct client *client, enum http_refusal refusal)
     refuse(client, http_refusal_status(refusal), http_refusal_label(refusal));
 }
 
-// While the body of a running request is awaited, silence has a limit.
+// Opens the window in which the rate of the body is measured, once it has begun. Returns its end.
+static uint64_t open_rate_window(struct client *client, const struct exchange *exchange)
+{
+    const struct proxy_config *config = client->stream.worker->config;
+    if (client->rate_window_ends_ms == 0 && config->client_min_rate && exchange->bytes_in > 0) {
+        client->rate_window_ends_ms = deadline_in(client, config->client_min_rate_window_ms);
+        client->rate_window_bytes = exchange->bytes_in;
+    }
+    return client->rate_window_ends_ms;
+}
+
+// While the body of a running request is awaited, silence has a limit, and so has slowness.
 static void await_body(struct stream *stream)
 {
     struct client *client = of_stream(stream);
@@ -213,9 +229,13 @@ static void await_body(struct stream *stream)
     bool awaits_body = exchange->phase != EXCHANGE_TUNNEL && !exchange->upload.is_complete &&
                        !exchange->is_client_paused;
     uint32_t delay_ms = 0;
-    if (awaits_body)
+    if (awaits_body) {
         delay_ms =
             until(client, stream->worker->config->client_body_timeout_ms, client->read_deadline_ms);
+        delay_ms = until(client, delay_ms, open_rate_window(client, exchange));
+    } else {
+        client->rate_window_ends_ms = 0;
+    }
     arm(client, until(client, delay_ms, client->write_deadline_ms));
 }
 
@@ -232,6 +252,16 @@ static bool keep_input(struct client *client, const char *bytes, size_t len, siz
     else
         close_client(client, true);
     return false;
+}
+
+// Whether this request is the last of its connection.
+static bool is_retired(const struct client *client)
+{
+    const struct proxy_config *config = client->stream.worker->config;
+    uint32_t max = config->max_requests_per_connection;
+    uint32_t max_ms = config->client_max_age_ms;
+    return (max && client->requests >= max) ||
+           (max_ms && net_loop_now_ms(&client->stream.worker->loop) - client->opened_ms >= max_ms);
 }
 
 // One head from bytes and, with it, one exchange. Returns the number of bytes used, or 0 when
@@ -253,9 +283,10 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
     }
     counter_add(&worker->counters.requests, 1);
     client->requests++;
-    uint32_t max = worker->config->max_requests_per_connection;
-    if (max && client->requests >= max)
+    if (is_retired(client)) {
         client->stream.must_close = true;
+        counter_add(&worker->counters.retired, 1);
+    }
     if (rc != HTTP_ACCEPTED) {
         refuse_head(client, (enum http_refusal)rc);
         return 0;
@@ -283,7 +314,8 @@ static void client_feed(struct client *client, char *bytes, size_t len, bool are
     client->is_fed = true;
     if (are_kept)
         client->stream.input = NULL;
-    while (len > 0 && !client->sock.is_closing &&
+    // Whoever does not read his answers gets no more of them.
+    while (len > 0 && !client->sock.is_closing && !client->is_write_stalled &&
            (client->state == CLIENT_IDLE || client->state == CLIENT_HEAD)) {
         size_t used = feed_one(client, bytes, len);
         bytes += used;
@@ -292,7 +324,8 @@ static void client_feed(struct client *client, char *bytes, size_t len, bool are
             len = 0;
     }
     client->is_fed = false;
-    if (len > 0 && client->state == CLIENT_BUSY && !client->sock.is_closing) {
+    bool must_wait = client->state == CLIENT_BUSY || client->is_write_stalled;
+    if (len > 0 && must_wait && !client->sock.is_closing) {
         // The next request waits its turn, and so does the sender.
         if (keep_input(client, bytes, len, BLOCK_MAX))
             read_stop(&client->stream);
@@ -302,11 +335,11 @@ static void client_feed(struct client *client, char *bytes, size_t len, bool are
         return;
     if (client->state == CLIENT_BUSY)
         await_body(&client->stream);
-    else if (client->stream.has_ended)
+    else if (client->stream.has_ended && !client->stream.input)
         linger(client); // nothing more will come
-    if (!client->sock.is_closing &&
+    if (!client->sock.is_closing && client->state != CLIENT_LINGER &&
         !(client->stream.exchange && client->stream.exchange->is_client_paused) &&
-        !(client->state == CLIENT_BUSY && client->stream.input))
+        !(must_wait && client->stream.input))
         read_start(&client->stream);
 }
 
@@ -322,6 +355,8 @@ static void finish(struct stream *stream)
     await_request(client);
     if (client->is_fed)
         return; // client_feed goes on with what is left
+    if (client->is_write_stalled)
+        return; // on_drained goes on
     if (client->stream.input)
         client_feed(client, block_start(client->stream.input), block_len(client->stream.input),
                     true);
@@ -377,7 +412,11 @@ static void on_end(struct sock *sock)
     client->stream.has_ended = true;
     if (client->state == CLIENT_BUSY)
         exchange_on_client_end(client->stream.exchange);
-    else if (client->state == CLIENT_LINGER && sock_has_pending(sock))
+    else if (sock_has_pending(sock) && client->stream.input)
+        return; // on_drained goes on with what was sent before
+    else if (sock_has_pending(sock) && client->state == CLIENT_IDLE)
+        linger(client);
+    else if (sock_has_pending(sock) && client->state == CLIENT_LINGER)
         return; // the rest of the answer is still wanted
     else
         close_client(client, false);
@@ -408,17 +447,74 @@ static void on_drained(struct sock *sock)
         else
             arm(client, LINGER_MS);
     } else if (client->state == CLIENT_IDLE) {
-        await_request(client);
+        finish(&client->stream); // what came meanwhile is next
     }
+}
+
+// Whether a client that kept us waiting has read something worth waiting for since.
+static bool has_read(struct client *client)
+{
+    const struct proxy_config *config = client->stream.worker->config;
+    uint64_t before = client->unsent_bytes;
+    uint64_t want = (uint64_t)config->client_min_rate * config->client_write_timeout_ms / 1000;
+    client->unsent_bytes = sock_unsent_bytes(&client->sock);
+    return before > client->unsent_bytes && before - client->unsent_bytes >= MAX(want, 1u);
+}
+
+// A deadline that has not come to pass, or that another window replaces.
+static bool has_more_time(struct client *client, bool is_too_late)
+{
+    const struct proxy_config *config = client->stream.worker->config;
+    const struct exchange *exchange = client->stream.exchange;
+    uint64_t now_ms = net_loop_now_ms(&client->stream.worker->loop);
+    if (is_too_late)
+        return false;
+    if (client->is_write_stalled) {
+        if (!has_read(client))
+            return false;
+        arm(client, until(client, config->client_write_timeout_ms, client->write_deadline_ms));
+        return true;
+    }
+    uint64_t want = (uint64_t)config->client_min_rate * config->client_min_rate_window_ms / 1000;
+    if (!exchange || exchange->upload.is_complete || client->rate_window_ends_ms == 0 ||
+        now_ms < client->rate_window_ends_ms ||
+        (client->read_deadline_ms && now_ms >= client->read_deadline_ms) ||
+        exchange->bytes_in - client->rate_window_bytes < want)
+        return false;
+    client->rate_window_ends_ms = 0;
+    await_body(&client->stream);
+    return true;
+}
+
+static void count_timeout(struct client *client)
+{
+    struct worker_counters *counters = &client->stream.worker->counters;
+    uint64_t now_ms = net_loop_now_ms(&client->stream.worker->loop);
+    counter_add(&counters->client_timeouts, 1);
+    if (client->is_write_stalled ||
+        (client->stream.exchange && client->stream.exchange->upload.is_complete))
+        counter_add(&counters->write_timeouts, 1);
+    else if (client->rate_window_ends_ms && now_ms >= client->rate_window_ends_ms)
+        counter_add(&counters->slow_bodies, 1);
+    else if (client->stream.exchange)
+        counter_add(&counters->body_timeouts, 1);
+    else if (client->state == CLIENT_HEAD)
+        counter_add(&counters->head_timeouts, 1);
+    else if (client->state == CLIENT_IDLE)
+        counter_add(&counters->idle_timeouts, 1);
 }
 
 static void on_timer(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, timer);
-    counter_add(&client->stream.worker->counters.client_timeouts, 1);
     struct exchange *exchange = client->stream.exchange;
     bool is_too_late = client->write_deadline_ms &&
                        net_loop_now_ms(&client->stream.worker->loop) >= client->write_deadline_ms;
+    if (has_more_time(client, is_too_late))
+        return;
+    if (client->state != CLIENT_LINGER || client->is_write_stalled)
+        count_timeout(client);
+    client->is_given_up = client->is_write_stalled;
     if (exchange && !exchange->upload.is_complete && !client->is_write_stalled && !is_too_late) {
         exchange->reason = "client_timeout";
         exchange_fail(exchange, 408, STR_NULL);
@@ -479,7 +575,49 @@ static const struct sock_events SOCK_EVENTS = {
     .on_closed = on_closed,
 };
 
-static void set_peer(struct client *client)
+static bool is_evictable(const struct client *client)
+{
+    const struct worker *worker = client->stream.worker;
+    if (client->sock.is_closing || client->is_fed || client->is_write_stalled)
+        return false;
+    if (client->state == CLIENT_IDLE)
+        return !client->stream.input;
+    uint64_t began_ms = client->timer.deadline_ms - worker->config->client_head_timeout_ms;
+    return client->state == CLIENT_HEAD &&
+           net_loop_now_ms(&worker->loop) - began_ms >= STALE_HEAD_MS;
+}
+
+bool client_evict(struct worker *worker)
+{
+    // In the manner of a clock's hand: those that were looked at go to the back.
+    uint32_t count = MIN(worker->client_count, (uint32_t)EVICT_SCAN_MAX);
+    for (uint32_t i = 0; i < count && !list_is_empty(&worker->clients); i++) {
+        struct list *node = worker->clients.next;
+        struct client *client = CONTAINER_OF(node, struct client, link);
+        list_remove(node);
+        list_push_back(&worker->clients, node);
+        if (!is_evictable(client))
+            continue;
+        counter_add(&worker->counters.evicted, 1);
+        close_client(client, false);
+        return true;
+    }
+    return false;
+}
+
+void client_evict_all(struct worker *worker)
+{
+    LIST_FOREACH (node, &worker->clients) {
+        struct client *client = CONTAINER_OF(node, struct client, link);
+        if (!is_evictable(client))
+            continue;
+        counter_add(&worker->counters.evicted, 1);
+        close_client(client, false);
+    }
+}
+
+// False when there are too many from the same address.
+static bool set_peer(struct client *client)
 {
     const struct proxy_config *config = client->stream.worker->config;
     struct sockaddr_storage peer;
@@ -487,15 +625,20 @@ static void set_peer(struct client *client)
     char text[ADDR_TEXT_MAX];
     uint8_t bytes[16];
     if (uv_tcp_getpeername(&client->sock.uv.tcp, (struct sockaddr *)&peer, &len) != 0)
-        return;
+        return true;
     size_t text_len = addr_host_text((struct sockaddr *)&peer, text);
     client->stream.peer_ip_len = (uint8_t)MIN(text_len, sizeof client->stream.peer_ip);
     memcpy(client->stream.peer_ip, text, client->stream.peer_ip_len);
     client->stream.peer_port = addr_port((struct sockaddr *)&peer);
     if (!addr_bytes((struct sockaddr *)&peer, bytes))
-        return;
+        return true;
     for (unsigned i = 0; i < config->trusted_count && !client->stream.is_peer_trusted; i++)
         client->stream.is_peer_trusted = ip_net_has(&config->trusted[i], bytes);
+    // A load balancer is one address for everybody.
+    struct worker *worker = client->stream.worker;
+    return client->stream.is_peer_trusted ||
+           address_counts_add(&worker->address_counts, bytes, worker_max_per_address(worker),
+                              &client->address);
 }
 
 static void shed(struct worker_listener *listener);
@@ -543,12 +686,20 @@ void client_accept(struct worker_listener *listener)
         close_client(client, false);
         return;
     }
-    if (worker->client_count > worker->client_max) {
+    client->state = CLIENT_BUSY; // not to be evicted itself
+    bool has_room = worker->client_count <= worker->client_max || client_evict(worker);
+    client->state = CLIENT_IDLE;
+    if (!has_room) {
         counter_add(&worker->counters.shed, 1);
         close_client(client, true);
         return;
     }
-    set_peer(client);
+    if (!set_peer(client)) {
+        counter_add(&worker->counters.shed_address, 1);
+        close_client(client, true);
+        return;
+    }
+    client->opened_ms = net_loop_now_ms(&worker->loop);
     await_request(client);
     if (sock_read_start(&client->sock) != 0)
         close_client(client, false);

@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "net/addr.h"
 #include "net/sock.h"
+#include "proxy/address_counts.h"
 #include "proxy/stream.h"
 #include "proxy/worker.h"
 
@@ -28,17 +29,31 @@ struct client {
     // and its answer gone. 0: no such limit.
     uint64_t read_deadline_ms;
     uint64_t write_deadline_ms;
+    // The least rate of a request's body: the window under way (0: none), and how much had come
+    // when it began.
+    uint64_t rate_window_ends_ms;
+    uint64_t rate_window_bytes;
+    uint64_t unsent_bytes; // that a client who does not read had when the timer was last armed
+    uint64_t opened_ms;    // loop time
+    struct address_mark address;
     uint32_t requests;     // served on this connection
     uint32_t lingered;     // bytes thrown away while lingering
     uint8_t state;         // enum client_state
     bool is_fed;           // client_feed is on the stack
     bool is_write_stalled; // the timer guards against a client that does not read
+    bool is_given_up;      // it did not; RST frees what the kernel still holds for it
 };
 
 // Takes the connection that waits at the listener.
 void client_accept(struct worker_listener *listener);
 // For draining: closes after the running or the next answer, or after a second of idleness.
 void client_drain(struct client *client);
+
+// Closes a connection that waits for nothing but a request, to make room for another: the oldest,
+// or one whose head has been dripping in for a while. False: there is none among those looked at.
+bool client_evict(struct worker *worker);
+// Closes all that are idle. For shortage of memory.
+void client_evict_all(struct worker *worker);
 
 // Cuts: with its exchange, when one is running.
 void client_cut(struct client *client);

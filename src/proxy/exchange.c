@@ -111,8 +111,15 @@ static bool is_body_too_large(const struct exchange *exchange)
 {
     uint64_t max = exchange->worker->config->request_body_max;
     const struct body *upload = &exchange->upload;
-    return max &&
-           (upload->framing == HTTP_BODY_CHUNKED ? upload->chunks.data_total : upload->left) > max;
+    return max && (upload->framing == HTTP_BODY_CHUNKED ? upload->chunks.data_total
+                                                        : upload->left + exchange->bytes_in) > max;
+}
+
+static void refuse_body(struct exchange *exchange)
+{
+    counter_add(&exchange->worker->counters.body_too_large, 1);
+    exchange->reason = "body_too_large";
+    exchange_fail(exchange, 413, STR_NULL);
 }
 
 int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, size_t len,
@@ -158,7 +165,7 @@ int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, s
     }
     exchange->bytes_in = *used;
     if (is_body_too_large(exchange)) {
-        exchange_fail(exchange, 413, STR_NULL);
+        refuse_body(exchange);
         return 0;
     }
     keep_request(exchange, head_bytes, head->head_len, parts, count);
@@ -182,7 +189,7 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
     }
     exchange->bytes_in += used;
     if (is_body_too_large(exchange)) {
-        exchange_fail(exchange, 413, STR_NULL);
+        refuse_body(exchange);
         return len;
     }
     if (used == 0)
@@ -192,6 +199,8 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
     if (count == 0)
         return used;
     rc = sock_write(&exchange->conn->sock, parts, count);
+    if (rc == 1)
+        upstream_await_drain(exchange->conn);
     if (rc == 1 && !exchange->upload.is_complete) {
         exchange->is_client_paused = true;
         exchange->stream->ops->read_stop(exchange->stream);
@@ -243,6 +252,8 @@ static void on_timer(struct timer *timer)
         // It is the client that does not take; its own timer watches that.
         exchange_arm_download(exchange);
     } else {
+        counter_add(&exchange->worker->counters.tunnel_timeouts,
+                    exchange->phase == EXCHANGE_TUNNEL);
         exchange_abort(exchange, false);
     }
 }

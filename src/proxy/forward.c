@@ -326,6 +326,8 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
     int rc = sock_write(&exchange->conn->sock, parts, 1 + count);
     if (rc < 0)
         return rc;
+    if (rc == 1)
+        upstream_await_drain(exchange->conn);
     if (rc == 1 && !exchange->upload.is_complete) {
         exchange->is_client_paused = true;
         exchange->stream->ops->read_stop(exchange->stream);

@@ -218,9 +218,11 @@ static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
 {
     struct worker *worker = exchange->worker;
     struct block *collected = exchange->response; // bytes may lie in it
+    struct http_limits limits = HTTP_RESPONSE_LIMITS;
+    limits.head_max = worker->config->response_head_max;
     exchange->response = NULL;
     while (exchange->conn) {
-        int rc = http_parse_response(&worker->response_head, bytes, len, &HTTP_RESPONSE_LIMITS,
+        int rc = http_parse_response(&worker->response_head, bytes, len, &limits,
                                      (enum http_method)exchange->method);
         if (rc == ERR_AGAIN) {
             if (len > 0 &&
@@ -322,8 +324,16 @@ static void on_end(struct upstream_conn *conn)
 
 static void on_failed(struct upstream_conn *conn, int status)
 {
-    (void)status;
     struct exchange *exchange = conn->user;
+    if (status == UV_ETIMEDOUT && exchange->phase == EXCHANGE_ANSWERING)
+        return; // it answers without reading the rest, as it may
+    counter_add(&exchange->worker->counters.target_write_timeouts, status == UV_ETIMEDOUT);
+    if (exchange->phase == EXCHANGE_WAITING && status == UV_ETIMEDOUT) {
+        exchange_note_failure(exchange);
+        exchange->reason = "upstream_timeout";
+        exchange_fail(exchange, 504, STR_NULL);
+        return;
+    }
     if (exchange->phase == EXCHANGE_WAITING) {
         on_end(conn);
         return;

@@ -51,6 +51,7 @@ void tunnel_on_client_data(struct exchange *exchange, char *bytes, size_t len)
         end(exchange);
     } else if (rc == 1) {
         exchange->is_client_paused = true;
+        upstream_await_drain(exchange->conn);
         exchange->stream->ops->read_stop(exchange->stream);
     }
 }
@@ -101,8 +102,9 @@ static void on_end(struct upstream_conn *conn)
 
 static void on_failed(struct upstream_conn *conn, int status)
 {
-    (void)status;
-    end(conn->user);
+    struct exchange *exchange = conn->user;
+    counter_add(&exchange->worker->counters.target_write_timeouts, status == UV_ETIMEDOUT);
+    end(exchange);
 }
 
 static void on_drained(struct upstream_conn *conn)

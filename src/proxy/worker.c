@@ -33,6 +33,7 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
     worker->config = config;
     worker->cell = cell;
     worker->page = page_ref(page);
+    rng_fill(&worker->address_counts.seed, sizeof worker->address_counts.seed);
     list_init(&worker->clients);
     list_init(&worker->free_exchanges);
     gzip_pool_init(&worker->gzip, config->gzip_types, config->gzip_max);
@@ -50,6 +51,7 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
         .keepalive_ms = config->upstream_keepalive_ms,
         .max_idle = config->max_idle_per_endpoint,
         .tls_handshake_timeout_ms = config->upstream_handshake_timeout_ms,
+        .write_timeout_ms = config->upstream_write_timeout_ms,
     };
     upstream_init(&worker->upstream, &worker->loop, id, &worker->upstream_config);
     for (unsigned i = 0; i < config->listener_count; i++) {

@@ -13,6 +13,7 @@
 #include "http/head.h"
 #include "http/refusal.h"
 #include "net/loop.h"
+#include "proxy/address_counts.h"
 #include "proxy/auth.h"
 #include "proxy/config.h"
 #include "proxy/gzip.h"
@@ -54,6 +55,7 @@ struct worker {
     struct list clients;
     uint32_t client_count;
     uint32_t client_max;
+    struct address_counts address_counts;
     struct list free_exchanges; // kept for reuse
     bool has_ejections;         // some endpoint was ejected and has not succeeded since
 
@@ -111,6 +113,14 @@ static inline void worker_note_answer(struct worker *worker, int status, bool is
     unsigned at = (unsigned)status - STATUS_MIN;
     if (at < STATUS_CODES)
         counter_add(&worker->answers[is_redirect][at], 1);
+}
+
+// Most client connections from one address.
+static inline uint32_t worker_max_per_address(const struct worker *worker)
+{
+    uint32_t max = worker->config->max_per_address;
+    uint32_t workers = MAX(worker->config->worker_count, 1u);
+    return max ? (max + workers - 1) / workers : worker->client_max / 4 + 1;
 }
 
 // Current date for a Date field.

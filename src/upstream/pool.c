@@ -131,10 +131,22 @@ static void connect_failed(struct upstream_conn *conn, int status)
 static void on_timer(struct timer *timer)
 {
     struct upstream_conn *conn = CONTAINER_OF(timer, struct upstream_conn, timer);
-    if (conn->is_connected)
-        close_conn(conn, false); // idle for too long
-    else
+    if (!conn->is_connected)
         connect_failed(conn, UV_ETIMEDOUT);
+    else if (!conn->events)
+        close_conn(conn, false); // idle for too long
+    else if (sock_unsent_bytes(&conn->sock) < conn->unsent_bytes)
+        upstream_await_drain(conn); // slow, but not dead
+    else
+        conn->events->on_failed(conn, UV_ETIMEDOUT);
+}
+
+void upstream_await_drain(struct upstream_conn *conn)
+{
+    if (!conn->is_connected)
+        return; // on_sock_connected does it
+    conn->unsent_bytes = sock_unsent_bytes(&conn->sock);
+    net_loop_arm(conn->upstream->loop, &conn->timer, conn->upstream->config->write_timeout_ms);
 }
 
 static void on_sock_connected(struct sock *sock, int status)
@@ -150,6 +162,8 @@ static void on_sock_connected(struct sock *sock, int status)
     uint32_t keepalive_ms = conn->upstream->config->keepalive_ms;
     uv_tcp_keepalive(&sock->uv.tcp, 1,
                      (keepalive_ms ? keepalive_ms : KEEPALIVE_DEFAULT_MS) / 1000 + 1);
+    if (sock_has_pending(sock))
+        upstream_await_drain(conn);
     status = sock_read_start(sock);
     if (status != 0)
         connect_failed(conn, status);
@@ -187,8 +201,10 @@ static void on_sock_failed(struct sock *sock, int status)
 static void on_sock_drained(struct sock *sock)
 {
     struct upstream_conn *conn = conn_of(sock);
-    if (conn->events)
-        conn->events->on_drained(conn);
+    if (!conn->events)
+        return;
+    net_loop_disarm(conn->upstream->loop, &conn->timer);
+    conn->events->on_drained(conn);
 }
 
 static const struct sock_events SOCK_EVENTS = {

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every limit with a shortened value: what happens when it is hit, and that it is counted. Timeouts of
+their own are in test_http_timeouts.py."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from harness.client import Client, Closed, chunked, format_request
+from harness.origin import Origin, ScriptedOrigin
+from harness.process import SLOWNESS, wait_until
+from harness.tagway import Tagway, route
+
+ONE_WORKER = {"proxy.workers": "1"}
+
+
+@pytest.fixture(scope="module")
+def origin():
+    with Origin() as origin:
+        yield origin
+
+
+def counted(tagway, name, number=1):
+    """Waits until the counter has that value, and not more."""
+    name = f"tagway_proxy_{name}_total"
+    wait_until(lambda: tagway.metric(name) >= number, what=f"{name} to be {number}")
+    assert tagway.metric(name) == number
+
+
+# Sizes
+
+def test_a_body_announced_above_the_limit_is_413(origin):
+    with Tagway(route(origin), {"proxy.request.maxbody": "1000"}) as tagway, tagway.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n")
+        response = client.read_response()
+        assert (response.status, response.get("connection")) == (413, "close")
+        assert client.is_closed()
+        counted(tagway, "body_too_large")
+
+
+@pytest.mark.parametrize("raw", [
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001,
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * 600, b"x" * 401),
+], ids=["length", "chunked"])
+def test_a_whole_body_above_the_limit_is_413(origin, raw):
+    with Tagway(route(origin), {"proxy.request.maxbody": "1000"}) as tagway, tagway.connect() as client:
+        client.send(raw)
+        assert client.read_response().status == 413
+        counted(tagway, "body_too_large")
+
+
+def test_a_body_of_exactly_the_limit_passes(origin):
+    with Tagway(route(origin), {"proxy.request.maxbody": "1000"}) as tagway, tagway.connect() as client:
+        assert client.request("POST", body=b"x" * 1000).status == 200
+        head, body = format_request("POST", body=b"x" * 1000).split(b"\r\n\r\n")
+        client.send(head + b"\r\n\r\n" + body[:400])
+        time.sleep(0.05)  # in two reads or one: both are to pass
+        client.send(body[400:])
+        assert client.read_response().status == 200
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * 1000))
+        assert client.read_response().status == 200
+
+
+def test_a_chunked_body_that_grows_above_the_limit_is_413(origin):
+    with Tagway(route(origin), {"proxy.request.maxbody": "1000"}) as tagway, tagway.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(3):
+            client.send(b"190\r\n" + b"x" * 400 + b"\r\n")
+        assert client.read_response().status == 413
+        counted(tagway, "body_too_large")
+
+
+def test_a_response_head_above_the_limit_is_502():
+    def script(connection):
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Long: " + b"x" * 2000 + b"\r\n\r\n")
+        connection.fill()
+
+    with ScriptedOrigin(script) as origin:
+        with Tagway(route(origin), {"proxy.response.maxhead": "2000"}) as tagway:
+            assert tagway.get().status == 502
+            counted(tagway, "refused_responses")
+        with Tagway(route(origin)) as tagway:
+            assert tagway.get().status == 200
+
+
+# Connections
+
+def test_idle_connections_make_room_for_new_ones(origin):
+    with Tagway(route(origin), {"proxy.maxclients": "4", **ONE_WORKER}) as tagway:
+        idle = [tagway.connect() for _ in range(4)]
+        for client in idle:
+            assert client.request().status == 200
+        for _ in range(2):
+            with tagway.connect() as client:
+                assert client.request().status == 200
+            wait_until(lambda: tagway.metric("tagway_open_connections") <= 4)
+        # The oldest had to go.
+        assert idle[0].is_closed()
+        counted(tagway, "shed", 0)
+        assert tagway.metric("tagway_proxy_evicted_total") >= 1
+        assert idle[3].request().status == 200
+        for client in idle:
+            client.close()
+
+
+def test_dripping_heads_make_room_for_new_ones(origin):
+    with Tagway(route(origin), {"proxy.maxclients": "4", **ONE_WORKER}) as tagway:
+        drippers = [tagway.connect() for _ in range(4)]
+        for client in drippers:
+            client.send(b"GET / HTTP/1.1\r\n")
+
+        def is_served():
+            try:
+                with tagway.connect() as client:
+                    return client.request().status == 200
+            except (Closed, OSError):
+                return False
+
+        wait_until(is_served, what="a dripping head to make room")
+        assert tagway.metric("tagway_proxy_evicted_total") >= 1
+        for client in drippers:
+            client.close()
+
+
+def test_beyond_the_limit_new_connections_are_refused():
+    release = threading.Event()
+
+    def script(connection):
+        connection.read_request()
+        release.wait(20 * SLOWNESS)
+        connection.respond()
+
+    with ScriptedOrigin(script) as origin:
+        with Tagway(route(origin), {"proxy.maxclients": "4", **ONE_WORKER}) as tagway:
+            busy = [tagway.connect() for _ in range(4)]
+            for client in busy:
+                client.send(format_request())
+            wait_until(lambda: len(origin.requests) == 4, what="four requests")
+            with tagway.connect() as client:
+                assert client.is_closed()
+            counted(tagway, "shed")
+            release.set()
+            for client in busy:
+                assert client.read_response().status == 200
+            # Room again at once: they are idle now.
+            assert tagway.get().status == 200
+            for client in busy:
+                client.close()
+
+
+def test_connections_of_one_address_are_limited(origin):
+    options = {"proxy.maxclientsperip": "3", "proxy.trusted": "127.0.0.9", **ONE_WORKER}
+    with Tagway(route(origin), options) as tagway:
+        def connect(source):
+            return Client(tagway.port, source=source)
+
+        crowd = [connect("127.0.0.2") for _ in range(3)]
+        for client in crowd:
+            assert client.request().status == 200
+        with connect("127.0.0.2") as client:
+            assert client.is_closed()
+        counted(tagway, "shed_address")
+        # Others are not touched, and whoever is trusted, as a load balancer is, is not counted.
+        with connect("127.0.0.3") as client:
+            assert client.request().status == 200
+        balancer = [connect("127.0.0.9") for _ in range(6)]
+        for client in balancer:
+            assert client.request().status == 200
+        crowd.pop().close()
+        wait_until(lambda: tagway.metric("tagway_open_connections") == 8, what="one to have gone")
+        with connect("127.0.0.2") as client:
+            assert client.request().status == 200
+        counted(tagway, "shed_address")
+        for client in crowd + balancer:
+            client.close()
+
+
+@pytest.mark.parametrize("options", [
+    {"proxy.client.maxage": "300ms"},
+    {"proxy.client.maxrequests": "5"},
+], ids=["age", "requests"])
+def test_a_connection_is_retired(origin, options):
+    with Tagway(route(origin), options) as tagway, tagway.connect() as client:
+        assert client.request().get("connection") is None
+
+        def is_last():
+            response = client.request()
+            assert response.status == 200
+            return response.get("connection") == "close"
+
+        wait_until(is_last, interval=0.05)
+        assert client.is_closed()
+        counted(tagway, "retired")
+
+
+# Rates
+
+RATE = {"proxy.client.minrate": "1000", "proxy.client.minratewindow": "500ms"}
+
+
+def drip(client, data, pause, is_done, piece=1):
+    try:
+        for at in range(0, len(data), piece):
+            if is_done.wait(pause):
+                return
+            client.send(data[at:at + piece])
+    except OSError:
+        pass
+
+
+def test_a_dripping_body_is_408(origin):
+    with Tagway(route(origin), RATE) as tagway, tagway.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n")
+        is_done = threading.Event()
+        dripper = threading.Thread(target=drip, args=(client, b"x" * 10000, 0.02, is_done))
+        dripper.start()
+        try:
+            assert client.read_response().status == 408
+        finally:
+            is_done.set()
+            dripper.join()
+        counted(tagway, "slow_bodies")
+        counted(tagway, "client_timeouts")
+
+
+@pytest.mark.no_sanitizer
+def test_a_slow_body_above_the_least_rate_passes(origin):
+    with Tagway(route(origin), RATE) as tagway, tagway.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4500\r\n\r\n")
+        # 3,000 bytes a second, over three windows.
+        drip(client, b"x" * 4500, 0.03, threading.Event(), piece=90)
+        assert client.read_response().status == 200
+        counted(tagway, "slow_bodies", 0)
+
+
+def test_no_rate_is_asked_before_the_body_begins():
+    """A client may wait for 100 Continue as long as the origin lets it."""
+    def script(connection):
+        request = connection.read_request(has_body=False)
+        time.sleep(1.0)
+        connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.read_body(request)
+        connection.respond()
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), RATE) as tagway, tagway.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        assert client.read_head().status == 100
+        client.send(b"abc")
+        assert client.read_response().status == 200
+
+
+def endless(connection):
+    connection.read_request()
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+    while True:
+        connection.send(b"x" * 65536)
+
+
+def test_a_client_that_does_not_read_is_cut():
+    with ScriptedOrigin(endless) as origin:
+        with Tagway(route(origin), {"proxy.client.writetimeout": "400ms"}) as tagway:
+            with tagway.connect(receive_buffer=4096) as client:
+                client.send(format_request())
+                client.read_head()
+                counted(tagway, "write_timeouts")
+                with pytest.raises(Closed) as closed:
+                    while True:
+                        client.fill()
+                        client.buffer = b""
+                assert closed.value.was_reset
+
+
+def test_a_client_that_reads_slowly_is_not_cut():
+    """Its socket takes nothing for longer than the timeout, but what is in the kernel becomes less."""
+    with ScriptedOrigin(endless) as origin:
+        with Tagway(route(origin), {"proxy.client.writetimeout": "400ms"}) as tagway:
+            with tagway.connect(receive_buffer=4096) as client:
+                client.send(format_request())
+                client.read_head()
+                until = time.monotonic() + 2.5
+                while time.monotonic() < until:
+                    client.take(2000)
+                    time.sleep(0.02)
+                counted(tagway, "write_timeouts", 0)
+                client.reset()
+
+
+def test_a_target_that_does_not_read_is_504():
+    release = threading.Event()
+
+    def script(connection):
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.read_request(has_body=False)
+        release.wait(20 * SLOWNESS)
+
+    with ScriptedOrigin(script) as origin:
+        with Tagway(route(origin), {"proxy.upstream.writetimeout": "400ms"}) as tagway:
+            with tagway.connect() as client:
+                client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+                client.sock.setblocking(False)
+                answer = b""
+
+                def is_answered():
+                    nonlocal answer
+                    try:
+                        while True:
+                            client.sock.send(b"x" * 65536)
+                    except OSError:
+                        pass
+                    try:
+                        answer += client.sock.recv(65536)
+                    except OSError:
+                        pass
+                    return answer.startswith(b"HTTP/1.1 504 ")
+
+                wait_until(is_answered, what="504")
+                counted(tagway, "target_write_timeouts")
+        release.set()
+
+
+# Pipelining
+
+def test_pipelined_answers_wait_for_the_client_to_read():
+    """64 KiB of small requests must not make the proxy hold megabytes of answers."""
+    def respond(_):
+        return b"x" * 60000
+
+    with Origin(respond) as origin, Tagway(route(origin), ONE_WORKER) as tagway:
+        with tagway.connect(receive_buffer=4096) as client:
+            count = 400
+            requests = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * count
+            sender = threading.Thread(target=client.send, args=(requests,))
+            sender.start()
+
+            def settled():
+                before = len(origin.requests)
+                time.sleep(0.3)
+                return len(origin.requests) == before > 0
+
+            wait_until(settled, what="the answers to stop")
+            sent = len(origin.requests)
+            assert sent < count / 2  # what kernels hold, not what we would
+            for _ in range(count):
+                response = client.read_response()
+                assert response.status == 200 and len(response.body) == 60000
+            sender.join()
+            assert len(origin.requests) == count
+
+
+def test_a_client_that_pipelines_and_half_closes_gets_all_answers():
+    def respond(_):
+        return b"x" * 60000
+
+    with Origin(respond) as origin, Tagway(route(origin), ONE_WORKER) as tagway:
+        with tagway.connect(receive_buffer=4096) as client:
+            count = 100
+            client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * count)
+            client.half_close()
+            time.sleep(0.3)  # until it is stalled, most likely
+            for _ in range(count):
+                assert client.read_response().status == 200
+            assert client.is_closed()
