@@ -148,7 +148,9 @@ class Wire:
 
     def is_silent(self):
         """Whether nothing has come, not even the end."""
-        return not self.buffer and not select.select([self.sock], [], [], 0)[0]
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return not self.buffer and not poll.poll(0)
 
     def half_close(self):
         self.sock.shutdown(socket.SHUT_WR)

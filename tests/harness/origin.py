@@ -70,9 +70,11 @@ class ScriptedOrigin:
         return [request.raw_head for request in self.requests]
 
     def _accept(self):
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
         while not self._is_stopping:
             # A timeout instead of a blocking accept: closing a listener does not wake accept().
-            if not select.select([self._listener], [], [], 0.05)[0]:
+            if not poll.poll(50):
                 continue
             try:
                 sock, _ = self._listener.accept()

@@ -2,34 +2,43 @@
 """Free TCP ports on the loopback, without races between test processes.
 
 They lie below the ephemeral range, so that no outgoing connection takes one before its server
-binds it, and each is reserved for this process by an abstract unix socket of its number.
+binds it. A process takes them in ranges, each reserved by an abstract unix socket of its number
+that is held to the end; when there is no further range it goes through its own again.
 """
 
+import itertools
 import os
 import socket
 
-FIRST, LAST = 10000, 31999
+FIRST, RANGE, RANGES = 10000, 100, 220
 
-_next = FIRST + os.getpid() * 37 % (LAST - FIRST)
-_reservations = []
+_reservations = {}  # number of the range -> the socket that holds it
+
+
+def _reserve(number):
+    reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        reservation.bind(f"\0tagway-test-ports-{number}")
+    except OSError:
+        reservation.close()
+        return False
+    _reservations[number] = reservation
+    return True
+
+
+def _ports():
+    start = os.getpid() * 7
+    for number in itertools.count(start):
+        number %= RANGES
+        if number in _reservations or _reserve(number):
+            yield from range(FIRST + number * RANGE, FIRST + (number + 1) * RANGE)
+
+
+_candidates = _ports()
 
 
 def free_port():
-    global _next
-    for _ in range(LAST - FIRST):
-        port = _next
-        _next = FIRST if _next == LAST else _next + 1
-        reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            reservation.bind(f"\0tagway-test-port-{port}")
-        except OSError:
-            reservation.close()
-            continue
-        if is_free(port):
-            _reservations.append(reservation)
-            return port
-        reservation.close()
-    raise RuntimeError("no free port")
+    return next(port for port in itertools.islice(_candidates, RANGE * RANGES) if is_free(port))
 
 
 def is_free(port, host="127.0.0.1"):
