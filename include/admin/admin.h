@@ -15,6 +15,7 @@
 #include "discover/backend.h"
 #include "discover/feed.h"
 #include "discover/problems.h"
+#include "discover/snapshot.h"
 #include "upstream/registry.h"
 
 struct uv_loop_s;
@@ -65,6 +66,7 @@ struct admin_sources {
     struct targets *targets;
     struct problems *problems;
     const struct backend *backend;
+    const struct snapshot_keeper *snapshot; // NULL: none is kept
     // Sums of the workers' own counters, and refusals per reason, of the whole process.
     void (*read_workers)(void *ctx, struct worker_totals *totals);
     uint64_t (*read_refusals)(void *ctx, unsigned refusal, bool is_response);

@@ -27,6 +27,7 @@ struct options {
     struct file_config file;
     struct custom_config custom;
     struct feed_config feed;
+    struct snapshot_config snapshot;
     struct proxy_config proxy;
     struct admin_config admin;
     struct listener_config admin_listener; // ui.addr, of which admin has the address

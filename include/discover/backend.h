@@ -11,6 +11,7 @@
 #include "discover/feed.h"
 
 struct uv_loop_s;
+struct snapshot;
 
 struct backend_ops {
     const char *name; // value of registry.backend
@@ -27,6 +28,13 @@ struct backend_ops {
     // A table was published: what the routes ask to be registered may have changed. NULL when the
     // backend registers nothing.
     void (*on_published)(void *self);
+    // Takes in what an earlier process was told (snapshot.h), as far as this backend has not been
+    // told by its source yet, and delivers it. Its own answers replace it later, one by one; what
+    // its source no longer knows goes as it would have gone then. 0 or ERR_NOMEM: some is missing.
+    // NULL when the source is always there.
+    int (*restore)(void *self, const struct snapshot *snapshot);
+    // Appends what tells its source from another, for restore; no secrets. NULL as restore.
+    void (*write_identity)(void *self, struct buf *out);
     // Age of the data in ms, 0 while it is current; UINT64_MAX when never read.
     uint64_t (*data_age_ms)(void *self);
     // Appends the backend's metrics in Prometheus text, and its state as one JSON object.

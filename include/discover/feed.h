@@ -16,6 +16,7 @@
 
 struct uv_loop_s;
 struct feed;
+struct snapshot;
 
 enum routes_log_format { ROUTES_LOG_DELTA, ROUTES_LOG_ALL, ROUTES_LOG_DETAIL };
 
@@ -56,6 +57,8 @@ void feed_set_synced(struct feed *feed, bool is_partial);
 bool feed_is_synced(const struct feed *feed);            // and the first table is published
 const struct table *feed_table(const struct feed *feed); // NULL before
 struct str feed_noroute_html(const struct feed *feed);
+// Adds what backends have delivered last, with references to the definitions. 0 or ERR_NOMEM.
+MUST_CHECK int feed_copy(const struct feed *feed, struct snapshot *copy);
 
 // Figures for metrics and /api.
 struct feed_totals {

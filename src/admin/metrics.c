@@ -200,6 +200,8 @@ void metrics_write(struct buf *out, const struct metrics_input *input)
             metrics_gauge_f64(out, "tagway_data_age_seconds",
                               "Age of the registry's data; 0: current.", (double)age_ms / 1000);
         sources->backend->ops->write_metrics(sources->backend->self, out);
+        if (sources->snapshot)
+            snapshot_keeper_write_metrics(sources->snapshot, out);
     }
     metrics_write_process(out, input->started_us);
 }

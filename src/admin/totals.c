@@ -65,6 +65,9 @@ void api_write_totals(void *ctx, struct buf *out)
     uint64_t age_ms = ready_data_age_ms(api);
     if (age_ms != UINT64_MAX)
         json_field_u64(out, "data_age_ms", age_ms);
+    uint64_t snapshot_us = snapshot_keeper_serving_us(sources->snapshot);
+    if (snapshot_us)
+        json_field_u64(out, "snapshot_ms", snapshot_us / 1000);
     char reason[READY_REASON_MAX];
     bool is_ready = ready_check(api, reason);
     json_field_bool(out, "ready", is_ready);

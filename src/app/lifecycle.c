@@ -26,6 +26,7 @@
 #include "discover/custom.h"
 #include "discover/feed.h"
 #include "discover/problems.h"
+#include "discover/snapshot.h"
 #include "discover/static.h"
 #include "proxy/proxy.h"
 #include "root_warning.h"
@@ -60,6 +61,7 @@ struct process {
     struct targets *targets;
     struct feed *feed;
     struct backend *backend;
+    struct snapshot_keeper *snapshot; // NULL: none is kept
     struct admin *admin;
     struct auth_files *auth_files;
     struct proxy *proxy; // NULL before the listeners open
@@ -141,6 +143,9 @@ static void on_admin_closed(void *ctx)
     struct process *process = ctx;
     process->admin = NULL;
     on_part_closed(process);
+    if (process->snapshot)
+        snapshot_keeper_close(process->snapshot, on_part_closed, process);
+    process->snapshot = NULL;
     // The admin's pages read the backend, so it goes first.
     if (process->backend)
         process->backend->ops->stop(process->backend->self, on_backend_stopped, process);
@@ -174,7 +179,8 @@ static void end(struct process *process)
         proxy_free(process->proxy);
     process->proxy = NULL;
     close_handles(process);
-    process->open_parts = 1 + (process->backend != NULL) + (process->feed != NULL);
+    process->open_parts =
+        1 + (process->backend != NULL) + (process->feed != NULL) + (process->snapshot != NULL);
     if (process->admin)
         admin_close(process->admin, on_admin_closed, process);
     else
@@ -332,6 +338,8 @@ static void on_published(void *ctx, const struct table *table)
     (void)table;
     if (backend && backend->ops->on_published)
         backend->ops->on_published(backend->self);
+    if (process->snapshot)
+        snapshot_keeper_changed(process->snapshot);
     if (process->proxy) {
         proxy_set_noroute_html(process->proxy, feed_noroute_html(process->feed));
         targets_collect(process->targets);
@@ -392,8 +400,15 @@ static int start(struct process *process, struct err *err)
     process->backend = new_backend(process, err);
     if (!process->backend)
         return err->code;
+    if (options->snapshot.path.len > 0 && process->backend->ops->restore) {
+        process->snapshot = snapshot_keeper_new(&process->loop, &options->snapshot, process->feed,
+                                                process->backend, process->problems);
+        if (!process->snapshot)
+            return err_set(err, ERR_NOMEM, "out of memory");
+    }
     const struct admin_sources sources = {
         .feed = process->feed,
+        .snapshot = process->snapshot,
         .targets = process->targets,
         .problems = process->problems,
         .backend = process->backend,

@@ -50,6 +50,35 @@ int option_apply_custom_interval(struct options *options, struct option_storage 
     return 0;
 }
 
+int option_apply_snapshot_path(struct options *options, struct option_storage *storage,
+                               const struct option_row *row, struct err *err)
+{
+    struct str *path = &options->snapshot.path;
+    if (str_find_char(*path, '\0') >= 0)
+        return err_set(err, ERR_INVALID, "must not contain a NUL byte");
+    if (str_eq(*path, STR("off")))
+        *path = STR("");
+    else if (path->len == 0) {
+        // systemd: absolute folders, separated by colons.
+        struct str folder = option_environment(storage, "STATE_DIRECTORY");
+        ptrdiff_t colon = str_find_char(folder, ':');
+        folder = colon < 0 ? folder : str_upto(folder, (size_t)colon);
+        if (folder.len == 0 || folder.ptr[0] != '/')
+            return 0;
+        struct buf text;
+        buf_init(&text, 4096);
+        buf_append_str(&text, folder);
+        buf_append_cstr(&text, "/routes.snapshot");
+        if (buf_status(&text) == 0)
+            *path = arena_str(&storage->arena, buf_str(&text));
+        int status = path->len > 0 ? 0 : ERR_NOMEM;
+        buf_fini(&text);
+        return status < 0 ? err_set(err, status, "%s", err_text(status)) : 0;
+    }
+    (void)row;
+    return 0;
+}
+
 // user:password@ in front of the host is a secret, as the query parameters are.
 void option_print_custom_host(const struct options *options, struct str text, struct buf *out)
 {

@@ -97,7 +97,7 @@ option_print_fn option_print_listeners, option_print_ui_addr, option_print_cert_
 // options_registry.c, for the table.
 option_print_fn option_print_custom_host;
 option_apply_fn option_apply_backend, option_apply_service_status, option_apply_custom_host,
-    option_apply_custom_interval;
+    option_apply_custom_interval, option_apply_snapshot_path;
 // options_auth.c, for the table.
 option_apply_fn option_apply_auth;
 // options_listen.c, for the table.

@@ -396,6 +396,14 @@ const struct option_row OPTION_ROWS[] = {
      .json = "Registry.Custom.PollInterval", FIELD(custom.poll_interval_ms),
      .apply = option_apply_custom_interval,
      .help = "Time from one answer to the next request."},
+    {.key = "registry.snapshot.path", .type = OPTION_STRING, .preset = "",
+     .json = "Registry.Snapshot.Path", FIELD(snapshot.path), .apply = option_apply_snapshot_path,
+     .help = "File in which the routes last read from Consul or a custom backend are kept, for a"
+             " start while that is away. Empty: routes.snapshot in the state directory that the"
+             " service manager gives ($STATE_DIRECTORY), else none. off: none."},
+    {.key = "registry.snapshot.wait", .type = OPTION_DURATION, .preset = "2s",
+     .json = "Registry.Snapshot.Wait", FIELD(snapshot.wait_ms),
+     .help = "How long the registry is waited for at the start before those routes are served."},
     {.key = "registry.timeout", .type = OPTION_DURATION, .preset = "0",
      .json = "Registry.Timeout", FIELD(registry_timeout_ms),
      .help = "Exit when the registry has not answered this long after the start. 0: go on trying."},

@@ -135,7 +135,8 @@ static void read_new(struct consul *consul)
 {
     LIST_FOREACH (link, &consul->resting) {
         struct service *service = CONTAINER_OF(link, struct service, link);
-        if (!service->has_data && service->watch.state == WATCH_IDLE)
+        bool is_unread = !service->has_data || service->is_restored;
+        if (is_unread && service->watch.state == WATCH_IDLE)
             watch_read(&service->watch, consul->base_mode);
     }
 }
@@ -326,6 +327,10 @@ static uint64_t data_age_ms(void *self)
 {
     const struct consul *consul = self;
     const struct watch *catalog = &consul->catalog;
+    if (!catalog->has_answered && consul->restored_us) {
+        uint64_t now_us = clock_wall_us();
+        return (now_us - MIN(now_us, consul->restored_us)) / 1000 + 1;
+    }
     if (!catalog->has_answered)
         return UINT64_MAX;
     bool is_current = !catalog->is_failing && !consul->agent.away_since_ms;
@@ -339,6 +344,8 @@ static const struct backend_ops OPS = {
     .free = consul_free,
     .deregister = deregister,
     .on_published = on_published,
+    .restore = consul_restore,
+    .write_identity = consul_write_identity,
     .data_age_ms = data_age_ms,
     .write_metrics = consul_write_metrics,
     .write_json = consul_write_json,

@@ -2,8 +2,8 @@
 // The Consul backend's own state, shared by the files consul*.c and by nothing else. consul.c is
 // the entry: life cycle, catalog, plan. consul_service.c: one routed service. consul_digest.c: what
 // stands in for polls above the budget. consul_kv.c: manual routes and page, overrides.
-// consul_register.c: the process's own registration. consul_report.c: metrics and JSON. Control
-// thread only.
+// consul_register.c: the process's own registration. consul_restore.c: routes from disk at the
+// start. consul_report.c: metrics and JSON. Control thread only.
 #pragma once
 
 #include <stdbool.h>
@@ -42,7 +42,8 @@ struct service {
     uint64_t state_value;  // of the last state digest
     uint64_t listed_at;    // catalog pass that last named it
     uint64_t changed_ms;
-    bool has_data;      // an answer was applied
+    bool has_data;      // an answer was applied, or an earlier process's was restored
+    bool is_restored;   // no answer of its own yet
     bool is_awaited;    // the first table waits for it
     bool is_confirming; // looks gone; a fresh read decides
     bool is_verifying;  // held by the guard; a consistent read decides
@@ -96,6 +97,7 @@ struct consul {
     bool is_manual_awaited, is_noroute_awaited, is_catalog_awaited;
     uint64_t sync_deadline_ms;
     bool is_synced;
+    uint64_t restored_us; // when the routes taken in at the start were saved; 0: none were
 
     bool is_stopping;
     unsigned closing; // handles and watches still open while stopping
@@ -116,6 +118,10 @@ void service_poll(struct service *service);
 void service_rest(struct service *service);
 void service_check_gone(struct service *service); // no longer listed
 
+// consul_restore.c
+int consul_restore(void *self, const struct snapshot *snapshot);
+void consul_write_identity(void *self, struct buf *out);
+
 // consul_guard.c
 // Whether the removal of so many instances of the service is to be held; is_listed: the service
 // still has instances at all.
@@ -133,6 +139,7 @@ void digest_tick(struct consul *consul);
 // consul_kv.c
 extern const struct watch_ops MANUAL_OPS;
 extern const struct watch_ops NOROUTE_OPS;
+MUST_CHECK int consul_set_manual(struct consul *consul, struct str text);
 typedef void (*override_fn)(void *ctx, int status, struct str body);
 void consul_manual_paths(void *self, override_fn on_done, void *ctx);
 void consul_manual_get(void *self, struct str sub_path, override_fn on_done, void *ctx);

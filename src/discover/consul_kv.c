@@ -47,6 +47,21 @@ static int read_joined(struct joined *joined, bool has_headings,
     return decode_kv(response->body, join, joined, err);
 }
 
+int consul_set_manual(struct consul *consul, struct str text)
+{
+    char *copy = str_dup(text);
+    if (!copy)
+        return ERR_NOMEM;
+    int status = feed_set_manual(consul->feed, STR_NULL, text);
+    if (status < 0) {
+        mem_free(copy);
+        return status;
+    }
+    mem_free(consul->manual_text);
+    consul->manual_text = copy;
+    return 0;
+}
+
 static int on_manual(struct watch *watch, const struct http_response *response, struct err *err)
 {
     struct consul *consul = CONTAINER_OF(watch, struct consul, manual);
@@ -54,15 +69,9 @@ static int on_manual(struct watch *watch, const struct http_response *response, 
     int status = read_joined(&joined, true, response, err);
     struct str text = buf_str(&joined.text);
     if (status == 0 && !str_eq(text, str_of(consul->manual_text))) {
-        char *copy = str_dup(text);
-        status = copy ? feed_set_manual(consul->feed, STR_NULL, text) : ERR_NOMEM;
-        if (status < 0) {
-            mem_free(copy);
-        } else {
-            mem_free(consul->manual_text);
-            consul->manual_text = copy;
+        status = consul_set_manual(consul, text);
+        if (status == 0)
             status = WATCH_CHANGED;
-        }
     }
     buf_fini(&joined.text);
     if (status >= 0)

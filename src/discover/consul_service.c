@@ -231,6 +231,7 @@ static int on_answer(struct watch *watch, const struct http_response *response, 
         service->is_confirming = false;
 
     bool was_awaited = service->is_awaited;
+    service->is_restored = false;
     consul_answered(consul, &service->is_awaited);
     bool is_listed = service->listed_at >= consul->catalog_pass;
     if (!is_listed && service->defs.count == 0 && !service->hold) {

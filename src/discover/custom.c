@@ -19,6 +19,7 @@
 #include "discover/custom_decode.h"
 #include "discover/feed.h"
 #include "discover/http_client.h"
+#include "discover/snapshot_text.h"
 #include "discover/unregistered.h"
 #include "stats/prom.h"
 
@@ -47,7 +48,8 @@ struct custom {
     void *ctx;
 
     bool has_commands;
-    uint64_t body_hash; // of the last usable answer
+    uint64_t restored_us; // when the commands taken in at the start were saved; 0: none were
+    uint64_t body_hash;   // of the last usable answer
     size_t body_len;
     size_t elements, bad_elements;
     int failure; // HTTP status or FAILURE_; FAILURE_NONE: the last answer was usable
@@ -244,9 +246,34 @@ static void custom_free(void *self)
     mem_free(custom);
 }
 
+static int restore(void *self, const struct snapshot *snapshot)
+{
+    struct custom *custom = self;
+    if (custom->has_commands)
+        return 0;
+    struct str text = buf_str(&snapshot->manual);
+    struct command_list *commands = command_list_parse(text, STR("snapshot"), NULL, NULL);
+    if (!commands)
+        return ERR_NOMEM;
+    int status = feed_set_commands(custom->feed, commands, text);
+    if (status == 0)
+        custom->restored_us = snapshot->saved_us;
+    return status;
+}
+
+static void write_identity(void *self, struct buf *out)
+{
+    const struct custom *custom = self;
+    buf_printf(out, "custom %s", custom->label);
+}
+
 static uint64_t data_age_ms(void *self)
 {
     const struct custom *custom = self;
+    if (!custom->has_commands && custom->restored_us) {
+        uint64_t now_us = clock_wall_us();
+        return (now_us - MIN(now_us, custom->restored_us)) / 1000 + 1;
+    }
     if (!custom->has_commands)
         return UINT64_MAX;
     return custom->failure == FAILURE_NONE ? 0 : clock_now_ms() - custom->last_ok_ms;
@@ -299,6 +326,8 @@ static const struct backend_ops OPS = {
     .stop = stop,
     .free = custom_free,
     .deregister = unregistered_deregister,
+    .restore = restore,
+    .write_identity = write_identity,
     .data_age_ms = data_age_ms,
     .write_metrics = write_metrics,
     .write_json = write_json,

@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "discover/route_log.h"
+#include "discover/snapshot_text.h"
 
 enum {
     RETRY_MS = 1000,
@@ -398,4 +399,23 @@ struct str feed_noroute_html(const struct feed *feed)
 void feed_totals_read(const struct feed *feed, struct feed_totals *totals)
 {
     *totals = feed->totals;
+}
+
+int feed_copy(const struct feed *feed, struct snapshot *copy)
+{
+    size_t at = 0;
+    struct map_entry entry;
+    while (map_next(&feed->services, &at, &entry)) {
+        const struct feed_service *service = entry.value;
+        struct def_list *defs = snapshot_add_service(copy, service->key);
+        if (!defs)
+            return ERR_NOMEM;
+        for (size_t i = 0; i < service->count; i++) {
+            if (def_list_add(defs, route_def_ref(service->defs[i])) < 0)
+                return ERR_NOMEM;
+        }
+    }
+    buf_append_str(&copy->manual, str_of(feed->manual));
+    buf_append_str(&copy->page, str_of(feed->noroute_html));
+    return buf_status(&copy->manual) < 0 ? buf_status(&copy->manual) : buf_status(&copy->page);
 }

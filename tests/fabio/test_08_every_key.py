@@ -116,6 +116,8 @@ SHOWN = {
     "metrics.circonus.submissionurl": ("Metrics.Circonus.SubmissionURL", "***"),
     "registry.backend": ("Registry.Backend", "file"),
     "registry.timeout": ("Registry.Timeout", 31 * SECOND),
+    "registry.snapshot.path": ("Registry.Snapshot.Path", "/var/lib/tagway/routes"),
+    "registry.snapshot.wait": ("Registry.Snapshot.Wait", 33 * SECOND),
     "registry.retry": ("Registry.Retry", 32 * MS),
     "registry.file.path": ("Registry.File.RoutesPath", "{ROUTES}"),
     "registry.file.noroutehtmlpath": ("Registry.File.NoRouteHTMLPath", "{PAGE}"),

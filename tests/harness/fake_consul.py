@@ -4,6 +4,7 @@ and KV endpoints with blocking queries; `fault` may answer any request in its pl
 
 import base64
 import json
+import socket
 import threading
 import time
 import urllib.parse
@@ -59,15 +60,28 @@ class FakeConsul:
         self.writes = []  # (method, path without query, parsed body) of every PUT
         self.stopping = threading.Event()
         self._changed = threading.Condition()
-        self._server = _Server(("127.0.0.1", self.port), _Handler)
-        self._server.daemon_threads = True
-        self._server.consul = self
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server = None
+        self.listen()
 
     def options(self, **more):
         return {"registry.backend": "consul", "registry.consul.addr": f"127.0.0.1:{self.port}",
                 "registry.consul.register.enabled": "false",
                 **{key.replace("_", "."): value for key, value in more.items()}}
+
+    def listen(self):
+        self.stopping.clear()
+        self._server = _Server(("127.0.0.1", self.port), _Handler)
+        self._server.consul = self
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def hang_up(self):
+        """Cuts every connection and refuses new ones, until listen()."""
+        self.stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._server.shutdown()
+        self._server.server_close()
+        self._server.cut()
 
     def set_service(self, name, instances):
         """instances: list of (id, port, tags); an empty list removes the service."""
@@ -102,14 +116,34 @@ class FakeConsul:
         return self
 
     def __exit__(self, *_):
-        self.stopping.set()
-        with self._changed:
-            self._changed.notify_all()
-        self._server.shutdown()
-        self._server.server_close()
+        if not self.stopping.is_set():
+            self.hang_up()
 
 
 class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *args):
+        self._connections = set()
+        super().__init__(*args)
+
+    def get_request(self):
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request):
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def cut(self):
+        for connection in list(self._connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
     def handle_error(self, request, client_address):
         """A client that went away is no error: ending tagway cuts its long polls."""
 

@@ -113,7 +113,17 @@ function drawTotals(t) {
   const ready = byId("ready");
   ready.hidden = t.ready;
   setText(ready, `not ready: ${t.ready_text}`);
+  drawSnapshot(t.snapshot_ms);
   problems.load(t.problems_version);
+}
+
+// Routes from disk that the registry has not confirmed yet.
+function drawSnapshot(savedMs) {
+  const banner = byId("snapshot");
+  banner.hidden = !savedMs;
+  if (savedMs)
+    setText(banner, `Serving routes of ${new Date(savedMs).toLocaleString()} from disk: `
+      + "the registry has not answered all since the start.");
 }
 
 // ---- tabs, filter, sort
@@ -186,6 +196,7 @@ function setLive(isLive) {
   setText(byId("live-text"), isLive ? "live" : "reconnecting");
   const banner = byId("banner");
   banner.hidden = isLive;
+  if (!isLive) byId("snapshot").hidden = true;
   if (!isLive) {
     setText(banner, state.lastEvent
       ? `Connection lost, trying again. The numbers are those of ${new Date(state.lastEvent).toLocaleTimeString()}.`
