@@ -198,9 +198,9 @@ static bool relay_interim(struct exchange *exchange)
 
 static void begin_tunnel(struct exchange *exchange, char *rest, size_t len)
 {
-    const struct http_field *upgrade =
-        http_find(&exchange->worker->response_head, HTTP_FIELD_UPGRADE);
-    if (!exchange->is_websocket || !upgrade || !str_ieq(upgrade->value, STR("websocket"))) {
+    const struct http_head *head = &exchange->worker->response_head;
+    if (!exchange->is_websocket || !head->is_upgrade ||
+        !str_ieq(head->upgrade, STR("websocket"))) {
         refuse(exchange, HTTP_BAD_UPGRADE);
         return;
     }
