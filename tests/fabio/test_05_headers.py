@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """fabio 5.3, 5.5 and 5.6: every header rule, row by row. Fields are compared as sets: their order and
 the case of their names are the client's here, canonical in fabio. What nobody may nominate, spoof or
-smuggle is proved in integration/test_wire_*."""
+smuggle is proved in tests/wire."""
 
 import re
 import socket

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """fabio 4.5, 5.13 and 5.14 (with rt, wt and it of 7.2): the proxy's own answers, and the limits of
 time. The timeouts of tagway alone, and every way to break an answer, are in integration/test_http_*
-and test_wire_*."""
+and tests/wire."""
 
 import threading
 import time

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """fabio 5.12, websockets, with Q-7, Q-8 and Q-27. That nothing else opens a tunnel, and that tunnels
-keep back-pressure, is in integration/test_http_streams and test_wire_*."""
+keep back-pressure, is in integration/test_http_streams and wire/families/upgrade.py."""
 
 import pytest
 

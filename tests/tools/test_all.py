@@ -26,7 +26,7 @@ BUILDS = {
 }
 
 # What runs against the binary, whatever its build.
-BLACK_BOX = ("tests/integration", "tests/fabio")
+BLACK_BOX = ("tests/integration", "tests/fabio", "tests/wire")
 
 # Reads faster in the log of a sanitizer's first finding than a hundred follow-ups.
 SANITIZER_ENV = {
@@ -89,6 +89,15 @@ def pytest(name, kind, *args, slowness=1):
                  f"--junitxml={RESULTS}/{name}.xml", *args], env)
 
 
+def wire_scores():
+    """The same messages for tagway, nginx and haproxy. Printed for comparison; what tagway must do is
+    asserted by tests/wire itself."""
+    phase("wire-scores", ["/usr/bin/python3", "tests/wire/score.py"],
+          {"TAGWAY_BIN": os.path.join(ROOT, "build/plain/src/app/tagway"), "PYTHONDONTWRITEBYTECODE": "1"})
+    with open(os.path.join(RESULTS, "wire-scores.log"), encoding="utf-8") as log:
+        print(log.read(), flush=True)
+
+
 def beside_fabio():
     if shutil.which("fabio"):
         pytest("differential", "plain", "tests/differential")
@@ -117,7 +126,8 @@ def main():
     # the plain build; what only must be correct shares the machine afterwards.
     if built["plain"]:
         side_by_side(
-            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul"), beside_fabio],
+            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul"), beside_fabio,
+             wire_scores],
             [lambda: meson_test("plain"),
              lambda: pytest("plain", "plain", *BLACK_BOX, "tests/arch", "tests/ui", "-m",
                             "not consul")])

@@ -227,7 +227,7 @@ class Arena:
     def play(self, case, piece=0):
         self.outcome = outcome = Outcome()
         self.script, self.piece = case.script, piece
-        steps = case.steps()
+        steps = case.steps(waits=piece > 0)
         got, outcome.ended = self.talk(steps)
         self.settle()
         for side in self.sides:

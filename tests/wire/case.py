@@ -144,7 +144,7 @@ class Case:
     expect: Any
     script: Any = None
     # What the RFC leaves to a proxy beside refusing. Not for ours, whose verdict is one; counted as passed
-    # for peers: "clean" (repaired), "close" (repaired, and nothing behind it on that connection).
+    # for peers: "clean" (repaired), "close" (repaired, and nothing behind it on that connection), "as-is".
     peers_may: str = ""
     is_shared: bool = True  # False: about options of ours, peers are not asked
     family: str = ""
@@ -154,8 +154,12 @@ class Case:
     def id(self):
         return f"{self.family}:{self.name}"
 
-    def steps(self):
+    def steps(self, waits):
+        """waits: LAST comes when the answer has. An origin whose bytes trickle in would else send what is
+        behind its answer just when LAST is on the way to it, and no proxy can tell whose that is."""
         steps = list(self.client) if isinstance(self.client, (list, tuple)) else [self.client]
+        if waits and self.script and isinstance(self.client, bytes):
+            steps.append(Await(b"\r\n\r\n"))
         return [*steps, self.follow] if self.follow else steps
 
 

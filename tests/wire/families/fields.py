@@ -12,21 +12,21 @@ def _kept(name, *fields, level=MUST, section="9110 5.5"):
 
 CASES = [
     # names
-    refused("name-empty", MUST, "9112 5", get(b": b")),
+    refused("name-empty", SHOULD, "9112 2.2", get(b": b")),
     refused("name-empty-with-space", MUST, "9112 5", get(b" : b"), peers_may="clean"),
-    refused("colon-alone", MUST, "9112 5", get(b":")),
-    refused("no-colon", MUST, "9112 5", get(b"X-A")),
-    refused("no-colon-two-words", MUST, "9112 5", get(b"X-A b")),
-    refused("no-colon-last", MUST, "9112 5", hosts(b"Host: a", b"X-A: b", b"garbage")),
+    refused("colon-alone", SHOULD, "9112 2.2", get(b":")),
+    refused("no-colon", SHOULD, "9112 2.2", get(b"X-A")),
+    refused("no-colon-two-words", SHOULD, "9112 2.2", get(b"X-A b")),
+    refused("no-colon-last", SHOULD, "9112 2.2", hosts(b"Host: a", b"X-A: b", b"garbage")),
     refused("space-before-colon", MUST, "9112 5.1", get(b"X-A : b")),
     refused("tab-before-colon", MUST, "9112 5.1", get(b"X-A\t: b")),
-    refused("space-in-name", MUST, "9110 5.1", get(b"X A: b")),
-    *[refused(f"{name}-in-name", MUST, "9110 5.1", get(b"X" + char + b"A: b")) for name, char in (
+    refused("space-in-name", SHOULD, "9112 2.2", get(b"X A: b")),
+    *[refused(f"{name}-in-name", SHOULD, "9112 2.2", get(b"X" + char + b"A: b")) for name, char in (
         ("nul", b"\0"), ("control", b"\x01"), ("vertical-tab", b"\x0b"), ("del", b"\x7f"), ("high-byte", b"\xe4"),
         ("parenthesis", b"("), ("slash", b"/"), ("at", b"@"), ("bracket", b"["), ("backslash", b"\\"),
         ("semicolon", b";"), ("equals", b"="), ("quote", b"\""), ("comma", b","), ("cr", b"\r"))],
     refused("lf-in-name", HARDENING, "9112 2.2", get(b"X\nA: b")),
-    refused("name-quoted", MUST, "9110 5.1", get(b"\"X-A\": b")),
+    refused("name-quoted", SHOULD, "9112 2.2", get(b"\"X-A\": b")),
     _kept("name-case-is-kept", b"x-wEIRD: 1", level=SHOULD, section="9110 5.1"),
     _kept("name-all-token-bytes", b"!#$%&'*+-.^`|~9: 1", section="9110 5.1"),
     _kept("name-one-letter", b"X: 1", section="9110 5.1"),
@@ -35,8 +35,8 @@ CASES = [
     *[refused(f"{name}-in-value", level, section, get(b"X-A: a" + char + b"b"), peers_may=peers)
       for name, char, level, section, peers in (
           ("nul", b"\0", MUST, "9110 5.5", ""), ("cr", b"\r", MUST, "9110 5.5", ""),
-          ("control", b"\x01", HARDENING, "9110 5.5", "clean"), ("escape", b"\x1b", HARDENING, "9110 5.5", "clean"),
-          ("del", b"\x7f", HARDENING, "9110 5.5", "clean"), ("vertical-tab", b"\x0b", HARDENING, "9110 5.5", "clean"))],
+          ("control", b"\x01", HARDENING, "9110 5.5", "as-is"), ("escape", b"\x1b", HARDENING, "9110 5.5", "as-is"),
+          ("del", b"\x7f", HARDENING, "9110 5.5", "as-is"), ("vertical-tab", b"\x0b", HARDENING, "9110 5.5", "as-is"))],
     refused("nul-at-value-start", MUST, "9110 5.5", get(b"X-A: \0b")),
     refused("nul-at-value-end", MUST, "9110 5.5", get(b"X-A: b\0")),
     refused("cr-at-value-start", MUST, "9110 5.5", get(b"X-A:\rb")),
@@ -45,8 +45,9 @@ CASES = [
     refused("cr-hides-length", MUST, "9112 2.2", get(b"X-A: b\rContent-Length: 40")),
     refused("cr-hides-host", MUST, "9112 2.2", get(b"X-A: b\rHost: b")),
     refused("lf-ends-field", HARDENING, "9112 2.2", get(b"X-A: b\nX-B: c"), peers_may="clean"),
-    refused("lf-hides-length", HARDENING, "9112 2.2", get(b"X-A: b\nContent-Length: %d" % len(LAST))),
-    refused("lf-lf-hides-request", MUST, "9112 2.2", get(b"X-A: b\n\nGET /hidden HTTP/1.1\nHost: a"), peers_may="clean"),
+    refused("lf-hides-length", HARDENING, "9112 2.2", get(b"X-A: b\nContent-Length: %d" % len(LAST)),
+            peers_may="clean"),
+    refused("lf-lf-hides-request", HARDENING, "9112 2.2", get(b"X-A: b\n\nGET /hidden HTTP/1.1\nHost: a"), peers_may="as-is"),
     forwarded("value-is-trimmed", MUST, "9112 5.1", get(b"X-A: \t b c \t "), Sent(_PLAIN, fields=(b"X-A: b c",))),
     forwarded("value-without-space", MUST, "9112 5.1", get(b"X-A:b"), Sent(_PLAIN, fields=(b"X-A: b",))),
     forwarded("value-empty", MUST, "9110 5.5", get(b"X-A:"), Sent(_PLAIN, fields=(b"X-A: ",))),

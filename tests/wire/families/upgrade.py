@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upgrade: only to a websocket, only after the origin's 101; until then what the client sends is HTTP."""
 
-from case import (FIN, HARDENING, LAST, MUST, TUNNEL, Await, Case, Forwarded, Script, Sent, bad_gateway, forwarded, get, ok,
+from case import (FIN, HARDENING, LAST, MUST, SHOULD, TUNNEL, Await, Case, Forwarded, Script, Sent, bad_gateway, forwarded, get, ok,
                   post, refused)
 
 _PLAIN = b"GET /case HTTP/1.1"
@@ -21,11 +21,12 @@ def _not_switched(name, *lines, absent=(b"Upgrade",), level=MUST, section="9110 
 CASES = [
     _not_switched("h2c", b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA",
                   absent=(b"Upgrade", b"HTTP2-Settings"), level=HARDENING, section="7540 3.2"),
-    _not_switched("h2c-without-connection", b"Upgrade: h2c", b"HTTP2-Settings: AAAA", absent=(b"Upgrade",)),
+    _not_switched("h2c-without-connection", b"Upgrade: h2c", b"HTTP2-Settings: AAAA", absent=(b"Upgrade",), level=HARDENING,
+                  section="7540 3.2"),
     _not_switched("h2c-in-a-list", b"Connection: Upgrade", b"Upgrade: websocket, h2c", level=HARDENING),
     _not_switched("h2c-on-two-lines", b"Connection: Upgrade", b"Upgrade: websocket", b"Upgrade: h2c", level=HARDENING),
     _not_switched("tls", b"Connection: Upgrade", b"Upgrade: TLS/1.0", level=HARDENING),
-    _not_switched("websocket-without-connection", b"Upgrade: websocket"),
+    _not_switched("websocket-without-connection", b"Upgrade: websocket", level=SHOULD, section="9110 7.6.1"),
     _not_switched("connection-without-upgrade", b"Connection: Upgrade"),
     forwarded("in-1.0", MUST, "9110 7.8", b"GET /case HTTP/1.0\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
               Sent(_PLAIN, absent=(b"Upgrade",)), persists=False),

@@ -23,8 +23,8 @@ def is_installed(name):
 
 @contextlib.contextmanager
 def peer_arena(name):
-    """A peer never answers some cases; what it has not said in a second it will not say."""
-    arena = Arena(patience=1.0)
+    """A peer never answers some cases; what it has not said in so long it will not say."""
+    arena = Arena(patience=0.4)
     arena.port = free_port()
     directory = tempfile.mkdtemp(prefix=f"wire-{name}-")
     program, flag, file = _ARGV[name][0], _ARGV[name][1:-1], _ARGV[name][-1]
