@@ -71,8 +71,14 @@ void sock_read_stop(struct sock *sock);
 
 // Sends the parts (at most 4) in order. 0: all is with the kernel. 1: some is pending; stop the
 // source until on_drained. Negative: a libuv error code (UV_ENOMEM, UV_EPIPE, ...), the connection
-// is broken.
+// is broken and takes nothing more.
 MUST_CHECK int sock_write(struct sock *sock, const struct iovec *parts, int count);
+// Whether an error of writing comes from the peer, so that reading will tell of it (behind what the
+// peer may have said before); else nobody will.
+static inline bool sock_is_peers_fault(int status)
+{
+    return status == UV_EPIPE || status == UV_ECONNRESET;
+}
 static inline bool sock_has_pending(const struct sock *sock)
 {
     return sock->flush != NULL || sock->holds_output;

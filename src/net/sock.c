@@ -136,13 +136,13 @@ static void free_flush(struct sock *sock)
 static int send_waiting(struct sock *sock);
 
 // The peer takes nothing more, but what it said before that may still wait to be read: an answer
-// given early, for example. So the reading side reports the end; only where nobody reads it is told
-// here.
+// given early, for example. So the reading side reports the end; only where nobody reads it, or
+// where it is not the peer who failed, it is told here.
 static void write_failed(struct sock *sock, int status)
 {
     sock->is_broken = true;
     free_flush(sock);
-    if (!sock->is_reading)
+    if (!sock->is_reading || !sock_is_peers_fault(status))
         sock->events->on_failed(sock, status);
 }
 
@@ -205,14 +205,17 @@ static int keep(struct sock *sock, const struct iovec *parts, int count, size_t 
         size_t len = parts[i].iov_len - skipped;
         skip -= skipped;
         if (block_chain_append(&sock->loop->blocks, &flush->waiting,
-                               (const char *)parts[i].iov_base + skipped, len) != 0)
+                               (const char *)parts[i].iov_base + skipped, len) != 0) {
+            if (is_first)
+                free_flush(sock); // nothing is on its way that would do it
             return UV_ENOMEM;
+        }
         flush->bytes += len;
     }
-    if (is_first) {
-        int rc = send_waiting(sock);
-        if (rc != 0)
-            return rc;
+    int rc = is_first ? send_waiting(sock) : 0;
+    if (rc != 0) {
+        free_flush(sock);
+        return rc;
     }
     return 1;
 }
@@ -244,9 +247,12 @@ int sock_write(struct sock *sock, const struct iovec *parts, int count)
     BUG_ON(count > PARTS_MAX);
     if (sock->is_closing || sock->is_ending || sock->is_broken)
         return UV_EPIPE;
-    if (UNLIKELY(sock->layer != NULL))
-        return sock->layer->ops->write(sock, parts, count);
-    return sock_send(sock, parts, count);
+    int rc = UNLIKELY(sock->layer != NULL) ? sock->layer->ops->write(sock, parts, count)
+                                           : sock_send(sock, parts, count);
+    // Part of it may be out: what came next would stand in the wrong place.
+    if (rc < 0)
+        sock->is_broken = true;
+    return rc;
 }
 
 size_t sock_pending_bytes(const struct sock *sock)

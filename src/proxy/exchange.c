@@ -206,6 +206,10 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
         exchange->stream->ops->read_stop(exchange->stream);
     }
     // A broken upstream is heard through its own events: it may have answered before it closed.
+    if (rc < 0 && !sock_is_peers_fault(rc)) {
+        exchange->reason = "out_of_memory";
+        exchange_fail(exchange, 503, STR_NULL);
+    }
     return used;
 }
 
@@ -320,6 +324,15 @@ void exchange_complete(struct exchange *exchange)
     exchange_release_conn(exchange, is_reusable, !exchange->upload.is_complete);
     if (exchange->closes_client || !exchange->upload.is_complete)
         stream->must_close = true;
+    finish(exchange);
+    stream->ops->finish(stream);
+}
+
+void exchange_end_tunnel(struct exchange *exchange)
+{
+    struct stream *stream = exchange->stream;
+    note_duration(exchange, CODE_TUNNEL);
+    exchange_release_conn(exchange, false, false);
     finish(exchange);
     stream->ops->finish(stream);
 }

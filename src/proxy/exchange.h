@@ -108,6 +108,8 @@ void exchange_abort(struct exchange *exchange, bool is_client_fault);
 
 // Ends the exchange with a complete answer.
 void exchange_complete(struct exchange *exchange);
+// Ends a tunnel that both sides have ended.
+void exchange_end_tunnel(struct exchange *exchange);
 // Ends the exchange with an answer of our own, if no head has been sent, else cuts it.
 // extra: field lines or empty.
 void exchange_fail(struct exchange *exchange, int status, struct str extra);

@@ -390,6 +390,12 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
         return;
     }
     int rc = send_to(exchange, len, body, count);
+    if (rc < 0 && exchange->conn && !sock_is_peers_fault(rc)) {
+        // Ours, and part of the request may be out.
+        exchange->reason = "out_of_memory";
+        exchange_fail(exchange, 503, STR_NULL);
+        return;
+    }
     if (rc < 0) {
         // A pooled connection that refuses bytes was closed by the other side: no failure of the
         // target.

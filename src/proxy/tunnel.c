@@ -17,6 +17,17 @@ static void end(struct exchange *exchange)
     exchange_abort(exchange, false);
 }
 
+// Both sides have said their last word; what they do not take at once is still theirs. The client's
+// side sends it while it lingers.
+static void end_if_over(struct exchange *exchange)
+{
+    if (!exchange->has_upstream_ended || !exchange->stream->has_ended ||
+        sock_has_pending(&exchange->conn->sock))
+        return;
+    counter_add(&exchange->worker->counters.upgrades_ended, 1);
+    exchange_end_tunnel(exchange);
+}
+
 void tunnel_begin(struct exchange *exchange, char *rest, size_t len)
 {
     struct stream *stream = exchange->stream;
@@ -60,8 +71,7 @@ void tunnel_on_client_end(struct exchange *exchange)
 {
     exchange->stream->has_ended = true;
     sock_end(&exchange->conn->sock);
-    if (exchange->has_upstream_ended)
-        end(exchange);
+    end_if_over(exchange);
 }
 
 void tunnel_on_client_drained(struct exchange *exchange)
@@ -92,12 +102,9 @@ static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
 static void on_end(struct upstream_conn *conn)
 {
     struct exchange *exchange = conn->user;
-    if (exchange->stream->has_ended) {
-        end(exchange);
-        return;
-    }
     exchange->has_upstream_ended = true;
     exchange->stream->ops->end(exchange->stream);
+    end_if_over(exchange);
 }
 
 static void on_failed(struct upstream_conn *conn, int status)
@@ -115,6 +122,7 @@ static void on_drained(struct upstream_conn *conn)
         exchange->is_client_paused = false;
         exchange->stream->ops->read_start(exchange->stream);
     }
+    end_if_over(exchange);
 }
 
 const struct upstream_conn_events TUNNEL_EVENTS = {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // 1. What an origin gets parses strictly, as requests one behind the other.
-// 2. Each of them is one that a client sent whole and that was not refused: same method, same target,
+// 2. Each of them is one that a client sent whole and that was not refused: same method, same
+// target,
 //    and of the body no more than the client sent. Nothing behind a refusal, nothing out of a body.
 // 3. No request that may not be repeated comes more often than it was sent.
-// 4. What a client gets parses strictly, as answers one behind the other, not more than it has asked
+// 4. What a client gets parses strictly, as answers one behind the other, not more than it has
+// asked
 //    for and one refusal.
 #include "connection_check.h"
 
@@ -49,8 +51,7 @@ static struct str target_of(const struct http_head *head)
     struct str path = head->path;
     if (path.len < sizeof normal_room && http_normalise_path(path, normal_room, &normal) >= 0 &&
         normal.ptr != path.ptr) {
-        int len =
-            http_rewrite_path(path, normal, STR_NULL, STR_NULL, path_room, sizeof path_room);
+        int len = http_rewrite_path(path, normal, STR_NULL, STR_NULL, path_room, sizeof path_room);
         if (len >= 0)
             path = str_make(path_room, (size_t)len);
     }
@@ -64,13 +65,17 @@ static struct str target_of(const struct http_head *head)
     return copy(str_make(all, len));
 }
 
-// Takes a body apart. Returns the number of bytes it has in the stream so far, or -1: it is malformed.
+// Takes a body apart. Returns the number of bytes it has in the stream so far, or -1: it is
+// malformed.
 static ptrdiff_t read_body(enum http_framing framing, uint64_t length, struct str rest,
                            struct str *body, bool *is_complete)
 {
     *body = copy(rest);
     switch (framing) {
-    case HTTP_BODY_NONE: body->len = 0; *is_complete = true; return 0;
+    case HTTP_BODY_NONE:
+        body->len = 0;
+        *is_complete = true;
+        return 0;
     case HTTP_BODY_LENGTH:
         body->len = (size_t)MIN((uint64_t)rest.len, length);
         *is_complete = body->len == length;
@@ -104,8 +109,8 @@ static void read_requests(struct items *items, struct str stream)
         item->is_idempotent = http_method_is_idempotent(&head);
         item->is_upgrade = head.is_upgrade;
         stream = str_from(stream, head.head_len);
-        ptrdiff_t used = read_body(head.framing, head.content_length, stream, &item->body,
-                                   &item->is_complete);
+        ptrdiff_t used =
+            read_body(head.framing, head.content_length, stream, &item->body, &item->is_complete);
         items->is_refused = used < 0;
         if (!item->is_complete)
             return;
@@ -153,8 +158,7 @@ static unsigned count_answers(struct str stream, const struct items *asked, bool
         count++;
         struct str body;
         bool is_complete;
-        ptrdiff_t used =
-            read_body(head.framing, head.content_length, stream, &body, &is_complete);
+        ptrdiff_t used = read_body(head.framing, head.content_length, stream, &body, &is_complete);
         free((char *)body.ptr);
         *is_strict = used >= 0;
         if (!is_complete)
@@ -190,8 +194,8 @@ static bool is_body_of(const struct item *seen, const struct item *sent)
 }
 
 // 2 and 3 for one request that an origin has seen.
-static void check_request(const struct items *sent, unsigned client_count,
-                          const struct items *seen, unsigned origin_count, const struct item *request)
+static void check_request(const struct items *sent, unsigned client_count, const struct items *seen,
+                          unsigned origin_count, const struct item *request)
 {
     unsigned times_sent = 0;
     bool has_body = false;

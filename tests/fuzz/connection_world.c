@@ -170,7 +170,8 @@ void world_begin(struct world *world, uint8_t settings)
     sockets[0] = dup(proxy_listener);
     struct page *page = page_new(STR_NULL);
     REQUIRE(page && sockets[0] >= 0);
-    REQUIRE(worker_init(&worker, 0, &config, targets_cell(targets), page, NULL, NULL, sockets) == 0);
+    REQUIRE(worker_init(&worker, 0, &config, targets_cell(targets), page, NULL, NULL, sockets) ==
+            0);
     page_unref(page);
     rng_init(&worker.loop.rng, 1);
     worker.client_max = 64;
@@ -287,11 +288,11 @@ bool world_turn(struct world *world)
     while (accept_origin(world))
         has_moved = true;
     for (unsigned i = 0; i < WORLD_CLIENTS; i++)
-        has_moved |= flush(&world->clients[i]) | drain(&world->clients[i]);
+        has_moved |= (int)flush(&world->clients[i]) | (int)drain(&world->clients[i]);
     for (unsigned i = 0; i < world->origin_count; i++)
-        has_moved |= flush(&world->origins[i]) | drain(&world->origins[i]);
+        has_moved |= (int)flush(&world->origins[i]) | (int)drain(&world->origins[i]);
     struct pollfd loop = {.fd = uv_backend_fd(&worker.loop.uv), .events = POLLIN};
-    return has_moved | (poll(&loop, 1, 0) == 1);
+    return poll(&loop, 1, 0) == 1 || has_moved;
 }
 
 void world_settle(struct world *world)
@@ -318,8 +319,7 @@ static bool is_at_rest(void)
             return false;
     }
     return worker.client_count == 0 && list_is_empty(&worker.clients) &&
-           worker.loop.blocks.in_use_bytes == 0 &&
-           worker.gzip.in_use == 0;
+           worker.loop.blocks.in_use_bytes == 0 && worker.gzip.in_use == 0;
 }
 
 void world_end(struct world *world)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One real worker with real sockets around it and both ends in the hands of the fuzz target: clients
-// that send and read what the input says, an origin whose connections do the same, a clock that moves
-// only when told to. One thread, so a run depends on its input alone. Everything is made and freed
-// within one run.
+// One real worker with real sockets around it and both ends in the hands of the fuzz target:
+// clients that send and read what the input says, an origin whose connections do the same, a clock
+// that moves only when told to. One thread, so a run depends on its input alone. Everything is made
+// and freed within one run.
 #pragma once
 
 #include <stdbool.h>
@@ -41,10 +41,10 @@ struct world {
 };
 
 // Aborts with the place; a fuzz target's finding.
-#define REQUIRE(is_true)                                                        \
-    do {                                                                        \
-        if (!(is_true))                                                         \
-            world_fail(#is_true, __FILE__, __LINE__);                           \
+#define REQUIRE(is_true)                              \
+    do {                                              \
+        if (!(is_true))                               \
+            world_fail(#is_true, __FILE__, __LINE__); \
     } while (0)
 _Noreturn void world_fail(const char *what, const char *file, int line);
 

@@ -4,9 +4,9 @@
 //   c, d, e  client 1, 2, 3 has the word      o, p  the newest, the one before it of the origin's
 //   t        let everything settle            1     one turn only
 //   f, r     FIN, RST from who has the word   s     it stops reading, or starts again
-//   w N      time passes                      m N   the N-th allocation from here fails, and all later
-//   M        allocations succeed again        z N   (N + 1) x 4 KiB of filler
-//   x        an origin that was asked for nothing answers all the same
+//   w N      time passes                      m N   the N-th allocation from here fails, and all
+//   later M        allocations succeed again        z N   (N + 1) x 4 KiB of filler x        an
+//   origin that was asked for nothing answers all the same
 // Whatever happens: see connection_check.c, and at the end nothing is left behind.
 #include <stdint.h>
 #include <stdlib.h>
@@ -44,8 +44,14 @@ static size_t obey(struct player *player, char order, uint8_t number)
     case 'c': player->speaker = world_client(world, 0); return 0;
     case 'd': player->speaker = world_client(world, 1); return 0;
     case 'e': player->speaker = world_client(world, 2); return 0;
-    case 'o': world_settle(world); player->speaker = origin(world, 0); return 0;
-    case 'p': world_settle(world); player->speaker = origin(world, 1); return 0;
+    case 'o':
+        world_settle(world);
+        player->speaker = origin(world, 0);
+        return 0;
+    case 'p':
+        world_settle(world);
+        player->speaker = origin(world, 1);
+        return 0;
     case 't': world_settle(world); return 0;
     case '1': world_turn(world); return 0;
     case 'f': world_fin(speaker); return 0;
@@ -112,8 +118,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str mark = STR("Po!s0nP0i5on");
     if (player.has_poison && str_find(player.input, STR("Po!s0nP0i5on")) < 0) {
         for (unsigned i = 0; i < WORLD_CLIENTS; i++)
-            REQUIRE(str_find(str_make(player.world.clients[i].in.ptr, player.world.clients[i].in.len),
-                             mark) < 0);
+            REQUIRE(
+                str_find(str_make(player.world.clients[i].in.ptr, player.world.clients[i].in.len),
+                         mark) < 0);
     }
     world_free(&player.world);
     return 0;

@@ -55,6 +55,28 @@ def test_websocket():
             assert client.take_rest() == b"goodbye"
 
 
+def test_the_last_words_of_a_tunnel_wait_for_a_slow_reader():
+    """Both sides have ended, and much of what the origin said is still on its way to the client."""
+    words = os.urandom(3_000_000)
+
+    def script(connection):
+        connection.read_request()
+        connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+                        "Upgrade: websocket\r\n\r\n")
+        connection.take_rest()  # the client has ended
+        connection.send(words)
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin)) as tagway:
+        with tagway.connect(receive_buffer=4096) as client:
+            assert client.request(target="/ws", fields=UPGRADE).status == 101
+            client.half_close()
+            # The origin's script ends, and with it its connection, once the proxy has all.
+            for _ in range(50):
+                client.fill()
+                time.sleep(0.002)  # slower than the proxy's reading
+            assert client.take_rest() == words
+
+
 def test_bytes_sent_behind_the_upgrade_are_not_lost():
     with ScriptedOrigin(websocket_echo) as origin, Tagway(route(origin)) as tagway:
         with tagway.connect() as client:
