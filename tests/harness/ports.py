@@ -28,8 +28,10 @@ def _reserve(number):
 
 def _ports():
     start = os.getpid() * 7
-    for number in itertools.count(start):
-        number %= RANGES
+    for count in itertools.count():
+        if count == RANGES and not _reservations:
+            raise RuntimeError("other tests hold all ranges of ports")
+        number = (start + count) % RANGES
         if number in _reservations or _reserve(number):
             yield from range(FIRST + number * RANGE, FIRST + (number + 1) * RANGE)
 
