@@ -126,26 +126,27 @@ def main():
     # the plain build; what only must be correct shares the machine afterwards.
     if built["plain"]:
         side_by_side(
-            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul"), beside_fabio,
-             wire_scores],
+            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul")],
             [lambda: meson_test("plain"),
              lambda: pytest("plain", "plain", *BLACK_BOX, "tests/arch", "tests/ui", "-m",
                             "not consul")])
-    sanitized = []
+    shared = []
     if built["asan"]:
-        sanitized.append([lambda: pytest("consul-asan", "asan", *BLACK_BOX, "-m",
+        shared.append([lambda: pytest("consul-asan", "asan", *BLACK_BOX, "-m",
                                          "consul and not no_sanitizer", slowness=4)])
-        sanitized.append([lambda: meson_test("asan"),
+        shared.append([lambda: meson_test("asan"),
                           lambda: pytest("asan", "asan", *BLACK_BOX, "-m",
                                          "not consul and not no_sanitizer", slowness=4)])
     if built["tsan"]:
-        sanitized.append([lambda: meson_test("tsan", "unit"),
+        shared.append([lambda: meson_test("tsan", "unit"),
                           lambda: pytest("tsan", "tsan", *BLACK_BOX, "-m", "multi_worker",
                                          slowness=6)])
     if built["coverage"]:
-        sanitized.append([lambda: meson_test("coverage", "unit")])
-    if sanitized:
-        side_by_side(*sanitized)
+        shared.append([lambda: meson_test("coverage", "unit")])
+    if built["plain"]:
+        shared.append([beside_fabio, wire_scores])
+    if shared:
+        side_by_side(*shared)
     coverage_gate.run("build/coverage", f"{RESULTS}/coverage.xml")
 
     parts = [
