@@ -20,6 +20,8 @@
 
 struct uv_loop_s;
 struct admin;
+struct inherited; // net/inherited.h
+struct login;     // admin/login.h
 
 enum ui_access {
     UI_ACCESS_DEFAULT,
@@ -60,6 +62,11 @@ struct admin_config {
     uint32_t stale_ready_ms; // data older than this makes /ready fail; 0: never
 };
 
+struct admin_reloads {
+    uint64_t succeeded, failed;
+    uint64_t last_success_us; // wall clock; the start counts
+};
+
 // What the admin pages read. Borrowed; must outlive the admin.
 struct admin_sources {
     struct feed *feed;
@@ -77,14 +84,32 @@ struct admin_sources {
     bool (*is_listening)(void *ctx);
     // Gauges of the data path: open client connections.
     uint64_t (*read_open_connections)(void *ctx);
+    // What became of attempts to reload the configuration.
+    struct admin_reloads (*read_reloads)(void *ctx);
     // The configuration as JSON text (secrets masked), for /api/config; appended to out.
     void (*write_config_json)(void *ctx, struct buf *out);
     void *ctx;
 };
 
-// Binds and serves. NULL and err when the address cannot be used.
+// Binds, or takes inherited sockets, and serves; when is_waiting, only from admin_listen on, while
+// another process serves the same sockets. NULL and err when the address cannot be used.
 MUST_CHECK struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *config,
-                                     const struct admin_sources *sources, struct err *err);
+                                     const struct admin_sources *sources,
+                                     struct inherited *inherited, bool is_waiting,
+                                     struct err *err);
+void admin_listen(struct admin *admin);
+// Another configuration, in two steps, of which only the first can fail. Addresses and metrics stay
+// as they were. config is borrowed until the next one. prepare gives *login (which may be NULL) to
+// set or to drop.
+MUST_CHECK int admin_prepare_config(struct admin *admin, const struct admin_config *config,
+                                    struct login **login, struct err *err);
+void admin_drop_config(struct login *login);
+void admin_set_config(struct admin *admin, const struct admin_config *config, struct login *login);
+// The listening sockets, to be handed over; returns their number.
+unsigned admin_sockets(const struct admin *admin, int *sockets, unsigned max);
+// Another process serves the sockets: takes no connection any more, and ends those it has as soon as
+// nothing is being answered.
+void admin_retire(struct admin *admin);
 // The port it listens on (for ":0").
 uint16_t admin_port(const struct admin *admin);
 // From now on /ready answers 503 "draining".

@@ -7,5 +7,5 @@
 
 // Runs until a signal or an error ends the process. options must outlive the call; limits that
 // depend on the machine (proxy.maxclients=0) are filled in. Returns the exit status: 0 after a
-// signal, 1 on error.
-int lifecycle_run(struct options *options);
+// signal, 1 on error. argv is what options were read from, for reloads and for a successor.
+int lifecycle_run(struct options *options, int argc, char **argv);

@@ -35,6 +35,7 @@ struct options {
     struct str worker_source;       // what says how many workers there are
     uint32_t deregister_grace_ms;   // proxy.deregistergraceperiod
     uint32_t shutdown_wait_ms;      // proxy.shutdownwait
+    uint32_t upgrade_timeout_ms;    // proxy.upgradetimeout
     uint32_t registry_timeout_ms;   // registry.timeout; 0: wait for the registry without end
     bool is_insecure;               // insecure: no warning about running as root
     bool shows_version;             // -v, -version
@@ -48,6 +49,13 @@ struct options {
 // case.
 MUST_CHECK int options_read(struct options *options, int argc, char *const *argv,
                             char *const *environ_list, struct err *err, bool *is_usage_error);
+// The same while the process runs with `running`: options that cannot change are kept as they are
+// there, with a warning. Any thread, as long as `running` does not change.
+MUST_CHECK int options_read_again(struct options *options, const struct options *running, int argc,
+                                  char *const *argv, char *const *environ_list, struct err *err);
+// What differs: "proxy.noroutestatus 404 -> 502, ...", secrets masked; returns the number of keys.
+unsigned options_print_changes(const struct options *before, const struct options *after,
+                               struct buf *out);
 void options_fini(struct options *options);
 
 // What the operator should know although it is no error: ignored keys, old names, unknown FABIO_

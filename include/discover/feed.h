@@ -38,6 +38,9 @@ MUST_CHECK struct feed *feed_new(struct uv_loop_s *loop, const struct feed_confi
 // more for the timer handle: on_closed is called then.
 void feed_close(struct feed *feed, void (*on_closed)(void *ctx), void *ctx);
 
+// Another way to match, pick and log from now on; the table is built again where that matters.
+void feed_set_config(struct feed *feed, const struct feed_config *config);
+
 // Deliveries. 0, or ERR_NOMEM: nothing changed and the backend must deliver again.
 // One service's definitions (see routes_set_service).
 MUST_CHECK int feed_set_service(struct feed *feed, struct str key, struct route_def *const *defs,

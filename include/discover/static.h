@@ -23,6 +23,14 @@ MUST_CHECK struct backend *file_backend_new(struct uv_loop_s *loop,
                                             const struct file_config *config, struct feed *feed,
                                             struct problems *problems, struct err *err);
 
+// Other routes or files from now on (and config instead of the one before). An error says that
+// what was served before is served on; a file is tried again when it changes. Of the backends that
+// the two functions above made.
+MUST_CHECK int static_backend_set_config(struct backend *backend,
+                                         const struct static_config *config, struct err *err);
+MUST_CHECK int file_backend_set_config(struct backend *backend, const struct file_config *config,
+                                       struct err *err);
+
 // Reads both files and judges the routes, without a backend: on_problem is called for each bad
 // line. A file that cannot be read is an error, as at start.
 MUST_CHECK int file_config_check(const struct file_config *config, command_problem_fn on_problem,

@@ -19,6 +19,12 @@ enum { LISTENER_BACKLOG = 4096 };
 // are dual-stack and fall back to IPv4 where the host has no IPv6. -1 and err on failure.
 MUST_CHECK int listener_bind(const struct sockaddr_storage *addr, bool is_first, const char *name,
                              struct err *err);
+// Puts it among those that take connections. 0, or a code and err.
+MUST_CHECK int listener_listen(int fd, const char *name, struct err *err);
+// The next waiting connection; -1: none, or no descriptors.
+int listener_accept(int fd);
 // The port a bound descriptor has.
 uint16_t listener_port(int fd);
+// The address it has. False: none, and addr is as before.
+bool listener_addr(int fd, struct sockaddr_storage *addr);
 void listener_set_port(struct sockaddr_storage *addr, uint16_t port);

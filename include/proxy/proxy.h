@@ -14,15 +14,29 @@
 
 struct uv_loop_s;
 struct proxy;
+struct inherited;
 
-// Whether all listeners could be bound now; 0, or a code and err that names the address.
-MUST_CHECK int proxy_check_listeners(const struct proxy_config *config, struct err *err);
-// Binds all listeners and starts the workers. config and targets are borrowed and must outlive the
-// proxy; the table cell must hold a table; users has one set for each scheme of config->auth. NULL
-// and err when an address cannot be bound or memory is short.
+// Whether all listeners could be bound now, but for those that are inherited; 0, or a code and err
+// that names the address.
+MUST_CHECK int proxy_check_listeners(const struct proxy_config *config,
+                                     const struct inherited *inherited, struct err *err);
+// Binds all listeners, or takes inherited ones, and starts the workers. targets are borrowed and
+// must outlive the proxy, config until the next one is adopted; the table cell must hold a table;
+// users has one set for each scheme of config->auth. NULL and err when an address cannot be bound or
+// memory is short.
 MUST_CHECK struct proxy *proxy_start(struct uv_loop_s *control_loop,
                                      const struct proxy_config *config, struct targets *targets,
-                                     struct htpasswd *const *users, struct err *err);
+                                     struct htpasswd *const *users, struct inherited *inherited,
+                                     struct err *err);
+// Another configuration from now on, listeners included: new ones are bound first, those that are
+// gone stop accepting and their connections go on. 0; or a code and err, and nothing has changed.
+// worker_count and auth must be the same.
+MUST_CHECK int proxy_set_config(struct proxy *proxy, const struct proxy_config *config,
+                                struct err *err);
+// Whether no worker reads an older configuration than the last one set.
+bool proxy_config_is_adopted(const struct proxy *proxy);
+// The listening sockets, to be handed over; returns their number. Before proxy_drain.
+unsigned proxy_sockets(const struct proxy *proxy, int *sockets, unsigned max);
 // Port of the first listener (for ":0").
 uint16_t proxy_port(const struct proxy *proxy, unsigned listener);
 

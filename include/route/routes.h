@@ -43,6 +43,10 @@ MUST_CHECK struct routes *routes_new(const struct routes_config *config,
 // All tables must have been freed before. What the newest one had bound is unbound here.
 void routes_free(struct routes *routes);
 
+// Another matcher, strategy and meaning of weight=0 from the next build on, which makes everything
+// anew. are_globs_disabled stays as it was.
+void routes_set_config(struct routes *routes, const struct routes_config *config);
+
 // Replaces all definitions of one service (key: service name, or "dc/ns/service" when there are
 // several). Takes new references; the caller keeps its own. count 0 removes the service. Cheap when
 // nothing changed. 0 or ERR_NOMEM (then nothing changed).

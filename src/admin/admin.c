@@ -91,7 +91,8 @@ static void find_own_names(struct admin *admin, uv_loop_t *loop)
 }
 
 struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *config,
-                          const struct admin_sources *sources, struct err *err)
+                          const struct admin_sources *sources, struct inherited *inherited,
+                          bool is_waiting, struct err *err)
 {
     struct admin *admin = mem_zalloc(sizeof *admin);
     if (!admin)
@@ -113,12 +114,12 @@ struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *con
     }
     struct server_ops ops = {
         .on_request = on_request, .on_stream_end = on_stream_end, .ctx = admin};
-    admin->server = server_start(loop, config->addr, &ops, err);
+    admin->server = server_start(loop, config->addr, inherited, &ops, err);
     if (!admin->server) {
         err_wrap(err, "ui.addr");
         goto fail;
     }
-    if (scrape_start(loop, &admin->api, &admin->scrape, err) != 0)
+    if (scrape_start(loop, &admin->api, inherited, &admin->scrape, err) != 0)
         goto fail;
     if (push_start(loop, &admin->api.config.metrics, &admin->api.sources, admin->api.sampler,
                    &admin->api.push) != 0)
@@ -133,6 +134,8 @@ struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *con
     admin->open_handles =
         3 + (admin->scrape != NULL) + (admin->api.push != NULL) + (admin->api.login != NULL);
     find_own_names(admin, loop);
+    if (!is_waiting)
+        admin_listen(admin);
     return admin;
 nomem:
     err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
@@ -149,6 +152,70 @@ fail:
         mem_free(admin);
     }
     return NULL;
+}
+
+void admin_listen(struct admin *admin)
+{
+    server_listen(admin->server);
+    if (admin->scrape)
+        scrape_listen(admin->scrape);
+}
+
+int admin_prepare_config(struct admin *admin, const struct admin_config *config,
+                         struct login **login, struct err *err)
+{
+    *login = NULL;
+    if (!config->login.is_required)
+        return 0;
+    *login = login_open(admin->sample_timer.loop, &config->login, err);
+    if (*login)
+        return 0;
+    err_wrap(err, "ui.auth");
+    return err->code;
+}
+
+void admin_drop_config(struct login *login)
+{
+    if (login)
+        login_close(login, NULL, NULL);
+}
+
+static void on_part_closed(void *ctx);
+
+void admin_set_config(struct admin *admin, const struct admin_config *config, struct login *login)
+{
+    struct admin_config *own = &admin->api.config;
+    struct str addr = own->addr;
+    struct metrics_config metrics = own->metrics;
+    *own = *config;
+    own->addr = addr; // both as at start
+    own->metrics = metrics;
+    admin->api.hosts.more = own->hosts;
+    struct login *before = admin->api.login;
+    admin->open_handles += login != NULL;
+    admin->api.login = login;
+    if (login)
+        login_set_config(login, &own->login);
+    if (before) // stays among the open handles until it has closed
+        login_replace(before, on_part_closed, admin);
+    live_greet(admin->api.live);
+}
+
+unsigned admin_sockets(const struct admin *admin, int *sockets, unsigned max)
+{
+    unsigned count = 0;
+    if (max > 0 && server_socket(admin->server, &sockets[0]))
+        count = 1;
+    if (admin->scrape)
+        count += scrape_sockets(admin->scrape, sockets + count, max - count);
+    return count;
+}
+
+void admin_retire(struct admin *admin)
+{
+    server_retire(admin->server);
+    if (admin->scrape)
+        scrape_retire(admin->scrape);
 }
 
 uint16_t admin_port(const struct admin *admin)

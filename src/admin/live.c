@@ -386,3 +386,14 @@ void live_leave(struct live *live)
     if (server_stream_count(live->server) == 0)
         forget(live);
 }
+
+static void greet(void *ctx, struct server_conn *conn)
+{
+    (void)ctx;
+    *server_stream_note(conn) = STREAM_NEW;
+}
+
+void live_greet(struct live *live)
+{
+    server_stream_each(live->server, greet, live);
+}

@@ -30,6 +30,9 @@ void live_free(struct live *live);
 // The server on whose streams it sends; before the first call of those below.
 void live_set_server(struct live *live, struct server *server);
 
+// The settings are others: tells them to all streams again, with the whole table.
+void live_greet(struct live *live);
+
 // A stream has begun (server_stream_begin) or ended.
 void live_join(struct live *live, struct server_conn *conn);
 void live_leave(struct live *live);

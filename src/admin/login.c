@@ -44,6 +44,7 @@ struct login {
     struct job *running;
     bool is_timer_open;
     bool is_closing;
+    bool is_replaced;
     void (*on_closed)(void *ctx);
     void *on_closed_ctx;
 };
@@ -185,6 +186,8 @@ static void on_checked(uv_work_t *work, int status)
     struct login *login = job->login;
     login->running = NULL;
     if (login->is_closing) {
+        if (login->is_replaced)
+            server_ask_again(job->conn);
         job_free(job);
         finish(login);
         return;
@@ -287,6 +290,22 @@ struct login *login_open(struct uv_loop_s *loop, const struct admin_login *confi
     if (config->refresh_ms > 0)
         uv_timer_start(&login->timer, on_refresh, config->refresh_ms, config->refresh_ms);
     return login;
+}
+
+void login_set_config(struct login *login, const struct admin_login *config)
+{
+    login->config = config;
+}
+
+void login_replace(struct login *login, void (*on_closed)(void *ctx), void *ctx)
+{
+    login->is_replaced = true;
+    while (!list_is_empty(&login->waiting)) {
+        struct job *job = CONTAINER_OF(list_pop_front(&login->waiting), struct job, link);
+        login->waiting_count--;
+        answer(login, job, true); // which asks the other one
+    }
+    login_close(login, on_closed, ctx);
 }
 
 void login_close(struct login *login, void (*on_closed)(void *ctx), void *ctx)

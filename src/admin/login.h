@@ -18,8 +18,13 @@ enum {
 // Reads the file. NULL and err when it cannot be read or memory is short.
 MUST_CHECK struct login *login_open(struct uv_loop_s *loop, const struct admin_login *config,
                                     struct err *err);
+// As login_close, for another login that is asked from now on: the requests that wait come again.
+void login_replace(struct login *login, void (*on_closed)(void *ctx), void *ctx);
 // Checks no more; frees itself, then on_closed. Before the server's memory goes.
 void login_close(struct login *login, void (*on_closed)(void *ctx), void *ctx);
+
+// What it goes by from now on, with the same meaning.
+void login_set_config(struct login *login, const struct admin_login *config);
 
 // True: the request may go on. False: it has been answered, or it comes again (server_ask_again)
 // once its password is checked.

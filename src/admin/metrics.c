@@ -112,6 +112,17 @@ static void write_control(struct buf *out, const struct metrics_input *input)
     metrics_gauge_f64(out, "tagway_table_published_timestamp_seconds",
                       "When the current table was published.", (double)feed.published_at_us / 1e6);
 
+    if (sources->read_reloads) {
+        struct admin_reloads reloads = sources->read_reloads(sources->ctx);
+        prom_family(out, "tagway_config_reloads_total", "counter",
+                    "Attempts to reload the configuration.");
+        labelled_u64(out, "tagway_config_reloads_total", "result", "success", reloads.succeeded);
+        labelled_u64(out, "tagway_config_reloads_total", "result", "failure", reloads.failed);
+        metrics_gauge_f64(out, "tagway_config_last_reload_success_timestamp_seconds",
+                          "When the configuration in use was read.",
+                          (double)reloads.last_success_us / 1e6);
+    }
+
     uint64_t listed = problems_count(sources->problems);
     uint64_t lost = rows_count_lost(sources->problems);
     prom_family(out, "tagway_problems", "gauge",

@@ -61,7 +61,28 @@ void scrape_close(struct scrape *scrape, void (*on_closed)(void *ctx), void *ctx
     on_server_closed(scrape); // there may be none
 }
 
-int scrape_start(struct uv_loop_s *loop, struct api *api, struct scrape **result, struct err *err)
+void scrape_listen(struct scrape *scrape)
+{
+    for (unsigned i = 0; i < scrape->server_count; i++)
+        server_listen(scrape->servers[i]);
+}
+
+unsigned scrape_sockets(const struct scrape *scrape, int *sockets, unsigned max)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < scrape->server_count && count < max; i++)
+        count += server_socket(scrape->servers[i], &sockets[count]);
+    return count;
+}
+
+void scrape_retire(struct scrape *scrape)
+{
+    for (unsigned i = 0; i < scrape->server_count; i++)
+        server_retire(scrape->servers[i]);
+}
+
+int scrape_start(struct uv_loop_s *loop, struct api *api, struct inherited *inherited,
+                 struct scrape **result, struct err *err)
 {
     const struct metrics_config *config = &api->config.metrics;
     *result = NULL;
@@ -74,7 +95,7 @@ int scrape_start(struct uv_loop_s *loop, struct api *api, struct scrape **result
     const struct server_ops ops = {
         .on_request = on_request, .on_stream_end = on_stream_end, .ctx = scrape};
     for (unsigned i = 0; i < config->listener_count; i++) {
-        struct server *server = server_start(loop, config->listeners[i], &ops, err);
+        struct server *server = server_start(loop, config->listeners[i], inherited, &ops, err);
         if (!server) {
             err_wrap(err, "proxy.addr");
             scrape_close(scrape, NULL, NULL);

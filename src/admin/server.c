@@ -23,6 +23,7 @@
 #include "http/chunk.h"
 #include "http/compose.h"
 #include "http/target.h"
+#include "net/inherited.h"
 
 enum {
     SCRATCH_BYTES = 64 << 10,
@@ -88,6 +89,7 @@ struct server {
     size_t out_bytes;
     uint32_t open_handles; // listener and timer
     bool is_closing;
+    bool is_retired; // the listener is closed
     bool has_waiting; // a connection was not accepted for want of memory
     void (*on_closed)(void *ctx);
     void *on_closed_ctx;
@@ -317,7 +319,7 @@ static void conn_step(struct server_conn *conn)
     if (conn->head_len == 0) {
         conn->head_len = head->head_len;
         conn->is_head = head->method == HTTP_METHOD_HEAD;
-        conn->closes = !head->is_keep_alive;
+        conn->closes = !head->is_keep_alive || server->is_retired;
         chunk_filter_init(&conn->chunks, true, NULL);
     }
     if (!body_is_complete(conn, head))
@@ -626,7 +628,28 @@ void server_close(struct server *server, void (*on_closed)(void *ctx), void *ctx
     LIST_FOREACH_SAFE (node, &server->conns)
         conn_close(CONTAINER_OF(node, struct server_conn, link));
     uv_close((uv_handle_t *)&server->timer, on_handle_closed);
+    if (!server->is_retired)
+        uv_close((uv_handle_t *)&server->listener, on_handle_closed);
+}
+
+void server_retire(struct server *server)
+{
+    if (server->is_retired)
+        return;
+    server->is_retired = true;
+    server->has_waiting = false;
     uv_close((uv_handle_t *)&server->listener, on_handle_closed);
+    LIST_FOREACH_SAFE (node, &server->conns) {
+        struct server_conn *conn = CONTAINER_OF(node, struct server_conn, link);
+        conn->closes = true;
+        if (conn->state == CONN_STREAM || (conn->state == CONN_READING && conn->in.len == 0))
+            conn_close(conn);
+    }
+}
+
+bool server_socket(const struct server *server, int *socket)
+{
+    return !server->is_retired && uv_fileno((const uv_handle_t *)&server->listener, socket) == 0;
 }
 
 // The address to bind: an IP literal, a name (looked up once, here), or nothing for all addresses.
@@ -668,13 +691,19 @@ static int resolve_addr(struct str addr, struct sockaddr_storage *out, bool *is_
     return 0;
 }
 
-static int listen_on(struct server *server, struct str addr, struct err *err)
+static int listen_on(struct server *server, struct str addr, struct inherited *inherited,
+                     struct err *err)
 {
     struct sockaddr_storage at = {0};
     bool is_any;
     int status = resolve_addr(addr, &at, &is_any, err);
     if (status != 0)
         return status;
+    int socket = inherited ? inherited_take(inherited, (struct sockaddr *)&at) : -1;
+    if (socket >= 0) {
+        BUG_ON(uv_tcp_open(&server->listener, socket) != 0);
+        return 0; // server_listen begins to take connections
+    }
     status = uv_tcp_bind(&server->listener, (struct sockaddr *)&at, 0);
     if (status == UV_EAFNOSUPPORT && is_any) { // a machine without IPv6
         struct sockaddr_in any = {.sin_family = AF_INET,
@@ -688,8 +717,17 @@ static int listen_on(struct server *server, struct str addr, struct err *err)
     return 0;
 }
 
-struct server *server_start(struct uv_loop_s *loop, struct str addr, const struct server_ops *ops,
-                            struct err *err)
+void server_listen(struct server *server)
+{
+    // Where it listens already nothing happens; an inherited socket can fail only for want of
+    // memory.
+    int status = uv_listen((uv_stream_t *)&server->listener, LISTEN_BACKLOG, on_connection);
+    if (status != 0)
+        log_error("admin: listen: %s", uv_strerror(status));
+}
+
+struct server *server_start(struct uv_loop_s *loop, struct str addr, struct inherited *inherited,
+                            const struct server_ops *ops, struct err *err)
 {
     struct server *server = mem_zalloc(sizeof *server);
     if (!server) {
@@ -703,7 +741,7 @@ struct server *server_start(struct uv_loop_s *loop, struct str addr, const struc
     server->listener.data = server;
     server->timer.data = server;
     server->open_handles = 2;
-    if (listen_on(server, addr, err) != 0) {
+    if (listen_on(server, addr, inherited, err) != 0) {
         server_close(server, NULL, NULL);
         return NULL;
     }

@@ -24,6 +24,7 @@ enum {
 };
 
 struct uv_loop_s;
+struct inherited;
 struct server;
 struct server_conn; // one client connection; at most one request is open on it
 
@@ -42,9 +43,18 @@ struct server_ops {
     void *ctx;
 };
 
-// Listens on "host:port" or ":port" (all addresses). NULL and err when that is not possible.
+// Binds "host:port" or ":port" (all addresses), or takes an inherited socket (inherited may be
+// NULL), and listens where nobody else serves the socket yet. NULL and err when that is not
+// possible.
 MUST_CHECK struct server *server_start(struct uv_loop_s *loop, struct str addr,
-                                       const struct server_ops *ops, struct err *err);
+                                       struct inherited *inherited, const struct server_ops *ops,
+                                       struct err *err);
+// Takes connections from an inherited socket, too.
+void server_listen(struct server *server);
+// The listening socket, to be handed over. False: it is closed.
+bool server_socket(const struct server *server, int *socket);
+// Takes no connection any more; closes those that are idle or streams now, others after their answer.
+void server_retire(struct server *server);
 uint16_t server_port(const struct server *server);
 // Ends all connections at once, frees itself, then calls on_closed. Connections that are still
 // referred to take replies, which go nowhere.

@@ -9,6 +9,7 @@
 //  3. PHASE_SERVING until SIGINT or SIGTERM (leave): readiness off, deregistration, grace.
 //  4. PHASE_DRAINING (drain): listeners close, running requests end or are cut.
 //  5. PHASE_ENDING (end): admin, backend and feed close, the loop runs empty; then all is freed.
+// SIGHUP is reload.c's, SIGUSR2 upgrade.c's: a process that has handed over goes on with step 4.
 // A second signal shortens 3 and 4. An error takes the same way with exit status 1: at start from
 // step 5, later from step 3 without waiting.
 #include "app/lifecycle.h"
@@ -18,7 +19,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "admin/admin.h"
 #include "app/cpus.h"
 #include "auth_files.h"
 #include "base/clock.h"
@@ -28,7 +28,9 @@
 #include "discover/problems.h"
 #include "discover/snapshot.h"
 #include "discover/static.h"
-#include "proxy/proxy.h"
+#include "net/inherited.h"
+#include "notify.h"
+#include "process.h"
 #include "root_warning.h"
 #include "upstream/registry.h"
 
@@ -40,40 +42,7 @@ enum {
     RESERVED_DESCRIPTORS = 128, // listeners, loops, Consul, admin
 };
 
-enum phase {
-    PHASE_WAITING,  // no listeners yet -> SERVING | LEAVING
-    PHASE_SERVING,  // -> LEAVING
-    PHASE_LEAVING,  // deregistering, then grace -> DRAINING
-    PHASE_DRAINING, // the proxy waits for its requests -> ENDING
-    PHASE_ENDING,   // handles close
-};
-
-static const int SIGNALS[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR2};
-
-struct process {
-    uv_loop_t loop;
-    uv_timer_t tick;
-    uv_timer_t grace;
-    uv_signal_t signals[ARRAY_LEN(SIGNALS)];
-
-    struct options *options;
-    struct problems *problems;
-    struct targets *targets;
-    struct feed *feed;
-    struct backend *backend;
-    struct snapshot_keeper *snapshot; // NULL: none is kept
-    struct admin *admin;
-    struct auth_files *auth_files;
-    struct proxy *proxy; // NULL before the listeners open
-
-    enum phase phase;
-    int exit_status;
-    bool is_hurried; // no grace, no drain
-    uint64_t started_at_ms;
-    uint64_t warned_at_ms; // last warning about running as root
-    uint64_t synced_at_ms; // 0: the feed has no table yet
-    unsigned open_parts;   // parts of PHASE_ENDING that are not closed yet
-};
+static const int SIGNALS[PROCESS_SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGUSR2};
 
 static void end(struct process *process);
 static void drain(struct process *process);
@@ -111,6 +80,12 @@ static uint64_t read_open_connections(void *ctx)
 {
     const struct process *process = ctx;
     return process->proxy ? proxy_open_connections(process->proxy) : 0;
+}
+
+static struct admin_reloads read_reloads(void *ctx)
+{
+    const struct process *process = ctx;
+    return process->reloads;
 }
 
 static void write_config_json(void *ctx, struct buf *out)
@@ -173,6 +148,7 @@ static void close_handles(struct process *process)
 static void end(struct process *process)
 {
     process->phase = PHASE_ENDING;
+    upgrade_cancel(process);
     if (process->admin)
         admin_push_metrics(process->admin);
     if (process->proxy)
@@ -219,8 +195,22 @@ static void on_deregistered(void *ctx)
 static void leave(struct process *process)
 {
     process->phase = PHASE_LEAVING;
+    upgrade_cancel(process);
+    notify_send("STOPPING=1");
     admin_set_draining(process->admin);
-    process->backend->ops->deregister(process->backend->self, on_deregistered, process);
+    // While another process serves, the registration is its own.
+    if (process->predecessor_pipe >= 0)
+        on_deregistered(process);
+    else
+        process->backend->ops->deregister(process->backend->self, on_deregistered, process);
+}
+
+void process_hand_over(struct process *process)
+{
+    process->phase = PHASE_LEAVING;
+    admin_set_draining(process->admin);
+    admin_retire(process->admin);
+    drain(process); // the registration stays: it is the successor's now
 }
 
 static void fail(struct process *process, const char *what)
@@ -247,9 +237,9 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct process *process = handle->data;
     if (number == SIGHUP) {
-        log_info("Caught SIGHUP. Ignoring: reloading is not supported yet");
+        reload_start(process);
     } else if (number == SIGUSR2) {
-        log_info("Caught SIGUSR2. Ignoring: handing over is not supported yet");
+        upgrade_start(process);
     } else if (process->phase == PHASE_WAITING || process->phase == PHASE_SERVING) {
         log_info("Caught %s. Exiting", number == SIGINT ? "SIGINT" : "SIGTERM");
         leave(process);
@@ -282,8 +272,9 @@ static void open_proxy(struct process *process)
 {
     const struct proxy_config *config = &process->options->proxy;
     struct err err = {0};
-    process->proxy = proxy_start(&process->loop, config, process->targets,
-                                 auth_files_users(process->auth_files), &err);
+    process->proxy =
+        proxy_start(&process->loop, config, process->targets, auth_files_users(process->auth_files),
+                    process->inherited, &err);
     if (!process->proxy) {
         fail(process, err.text);
         return;
@@ -292,6 +283,10 @@ static void open_proxy(struct process *process)
     uv_timer_set_repeat(&process->tick, SERVING_TICK_MS);
     proxy_set_noroute_html(process->proxy, feed_noroute_html(process->feed));
     log_listeners(process);
+    admin_listen(process->admin);
+    upgrade_tell_serving(process);
+    notify_send("READY=1\nMAINPID=%d", (int)getpid());
+    inherited_close_rest(process->inherited);
     warn_of_root(process); // once more, where it can be seen
 }
 
@@ -320,6 +315,7 @@ static void on_tick(uv_timer_t *timer)
     auth_files_refresh(process->auth_files, clock_now_ms(), on_users, process);
     targets_collect(process->targets);
     targets_refresh_names(process->targets);
+    reload_collect(process);
     if (clock_now_ms() - process->warned_at_ms >= ROOT_WARNING_INTERVAL_MS)
         warn_of_root(process);
     if (process->phase != PHASE_WAITING)
@@ -417,24 +413,26 @@ static int start(struct process *process, struct err *err)
         .read_answers = read_answers,
         .is_listening = is_listening,
         .read_open_connections = read_open_connections,
+        .read_reloads = read_reloads,
         .write_config_json = write_config_json,
         .ctx = process,
     };
-    process->admin = admin_start(&process->loop, &options->admin, &sources, err);
+    process->admin = admin_start(&process->loop, &options->admin, &sources, process->inherited,
+                                 process->predecessor_pipe >= 0, err);
     if (!process->admin)
         return err->code;
     struct str host =
         str_upto(options->admin.addr, (size_t)str_rfind_char(options->admin.addr, ':'));
     log_info("Admin server listening on %.*s:%u", STR_FMT(host), admin_port(process->admin));
     // An address that is taken ends the process before the registry hears of it.
-    if (proxy_check_listeners(&options->proxy, err) != 0)
+    if (proxy_check_listeners(&options->proxy, process->inherited, err) != 0)
         return err->code;
     uv_timer_start(&process->tick, on_tick, WAITING_TICK_MS, WAITING_TICK_MS);
     log_info("Waiting for first routing table");
     return process->backend->ops->start(process->backend->self, err);
 }
 
-static void raise_descriptor_limit(struct options *options)
+void process_fill_limits(struct options *options)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -470,12 +468,23 @@ static bool close_loop(uv_loop_t *loop)
     return uv_loop_close(loop) == 0;
 }
 
-int lifecycle_run(struct options *options)
+int lifecycle_run(struct options *options, int argc, char **argv)
 {
-    struct process process = {.options = options, .started_at_ms = clock_now_ms()};
+    struct process process = {.argc = argc,
+                              .argv = argv,
+                              .first = options,
+                              .options = options,
+                              .reloads.last_success_us = clock_wall_us(),
+                              .started_at_ms = clock_now_ms()};
+    process.inherited = inherited_new();
+    if (!process.inherited) {
+        log_fatal("%.*s. out of memory", STR_FMT(options->admin.version));
+        return 1;
+    }
+    process.predecessor_pipe = inherited_take_successor_pipe(process.inherited);
     warn_of_root(&process);
     signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit(options);
+    process_fill_limits(options);
     if (options->proxy.worker_count == 0)
         options->proxy.worker_count = MIN(cpus_allowed(), (unsigned)WORKERS_MAX);
     log_info("Workers: %u, from %.*s", options->proxy.worker_count,
@@ -498,6 +507,10 @@ int lifecycle_run(struct options *options)
     auth_files_free(process.auth_files);
     problems_free(process.problems);
     bool is_closed = close_loop(&process.loop);
+    reload_free(&process);
+    inherited_free(process.inherited);
+    if (process.predecessor_pipe >= 0)
+        close(process.predecessor_pipe);
     log_info("Down");
     if (!is_closed)
         _exit(process.exit_status); // exit would wait for the lookup

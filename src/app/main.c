@@ -37,14 +37,14 @@ static void log_config(const struct options *options)
     buf_fini(&text);
 }
 
-static int run(struct options *options)
+static int run(struct options *options, int argc, char **argv)
 {
     log_set_level(options->log_level);
     log_config(options);
     for (size_t i = 0; i < options_warning_count(options); i++)
         log_warn("%.*s", STR_FMT(options_warning_at(options, i)));
     log_info("Version %s starting", TAGWAY_VERSION);
-    return lifecycle_run(options);
+    return lifecycle_run(options, argc, argv);
 }
 
 // Takes "check" and "-consul" out of the arguments; the rest are flags as at start.
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
     } else if (is_check) {
         status = check_run(&options, asks_consul);
     } else {
-        status = run(&options);
+        status = run(&options, argc, argv);
     }
     options_fini(&options);
     return status;

@@ -22,6 +22,7 @@ struct reader {
     struct str cfg_path;  // as given
     struct str cfg_label; // as shown
     bool has_cfg;
+    const struct options *running; // NULL at start
 };
 
 static const struct option_row *find_row(struct str key)
@@ -476,6 +477,53 @@ static int check_row(struct reader *reader, const struct option_row *row)
     return 0;
 }
 
+static struct str masked(const struct option_row *row, struct str text)
+{
+    return row->is_secret && text.len ? STR("***") : text;
+}
+
+// A value that cannot take effect now stays what it is, also where it is shown. It must be one that
+// a restart would take.
+static int keep_fixed(struct reader *reader, const struct option_row *row)
+{
+    const struct option_value before = *value_of(reader->running->storage, row);
+    const struct option_value now = *value_of(reader->storage, row);
+    if (!row->is_fixed || str_eq(before.text, now.text))
+        return 0;
+    int rc = check_row(reader, row);
+    if (rc)
+        return rc;
+    struct str old_text = masked(row, before.text), new_text = masked(row, now.text);
+    option_warn(reader->storage,
+                "%s from %.*s needs a restart or an upgrade: \"%.*s\" stays, \"%.*s\" is not used",
+                row->key, (int)MIN(now.origin.len, 100), now.origin.ptr,
+                (int)MIN(old_text.len, 64), old_text.ptr, (int)MIN(new_text.len, 64), new_text.ptr);
+    struct arena *arena = &reader->storage->arena;
+    struct str text = arena_str(arena, before.text);
+    return text.ptr ? set_value(reader, row, text, before.source, arena_str(arena, before.origin))
+                    : out_of_memory(reader);
+}
+
+unsigned options_print_changes(const struct options *before, const struct options *after,
+                               struct buf *out)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < OPTION_ROW_COUNT; i++) {
+        const struct option_row *row = &OPTION_ROWS[i];
+        struct str old_text = before->storage->values[i].text;
+        struct str new_text = after->storage->values[i].text;
+        if (str_eq(old_text, new_text))
+            continue;
+        old_text = masked(row, old_text);
+        new_text = masked(row, new_text);
+        buf_printf(out, "%s%s \"%.*s\" -> \"%.*s\"", count ? ", " : "", row->key,
+                   (int)MIN(old_text.len, 64), old_text.ptr, (int)MIN(new_text.len, 64),
+                   new_text.ptr);
+        count++;
+    }
+    return count;
+}
+
 static int set_defaults(struct reader *reader)
 {
     struct option_storage *storage = reader->storage;
@@ -502,6 +550,8 @@ static int read_all(struct reader *reader, int argc, char *const *argv)
         rc = read_environment(reader, STR(""));
     if (rc == 0 && reader->has_cfg)
         rc = read_file(reader);
+    for (size_t i = 0; i < OPTION_ROW_COUNT && rc == 0 && reader->running; i++)
+        rc = keep_fixed(reader, &OPTION_ROWS[i]);
     for (size_t i = 0; i < OPTION_ROW_COUNT && rc == 0; i++)
         rc = check_row(reader, &OPTION_ROWS[i]);
     for (size_t i = 0; i < OPTION_ROW_COUNT && rc == 0; i++) {
@@ -512,8 +562,9 @@ static int read_all(struct reader *reader, int argc, char *const *argv)
     return rc;
 }
 
-int options_read(struct options *options, int argc, char *const *argv, char *const *environ_list,
-                 struct err *err, bool *is_usage_error)
+static int options_read_as(struct options *options, const struct options *running, int argc,
+                           char *const *argv, char *const *environ_list, struct err *err,
+                           bool *is_usage_error)
 {
     *options = (struct options){.log_level = LOG_INFO};
     *is_usage_error = false;
@@ -528,8 +579,31 @@ int options_read(struct options *options, int argc, char *const *argv, char *con
     struct reader reader = {.options = options,
                             .storage = options->storage,
                             .err = err,
-                            .is_usage_error = is_usage_error};
+                            .is_usage_error = is_usage_error,
+                            .running = running};
     return read_all(&reader, argc, argv);
+}
+
+int options_read(struct options *options, int argc, char *const *argv, char *const *environ_list,
+                 struct err *err, bool *is_usage_error)
+{
+    return options_read_as(options, NULL, argc, argv, environ_list, err, is_usage_error);
+}
+
+int options_read_again(struct options *options, const struct options *running, int argc,
+                       char *const *argv, char *const *environ_list, struct err *err)
+{
+    bool is_usage_error;
+    int rc = options_read_as(options, running, argc, argv, environ_list, err, &is_usage_error);
+    options->admin.version = running->admin.version;
+    // What the machine has decided at start, or was decided with a key that is fixed.
+    options->proxy.worker_count = running->proxy.worker_count;
+    if (rc == 0) {
+        options->worker_source = arena_str(&options->storage->arena, running->worker_source);
+        if (!options->worker_source.ptr)
+            rc = err_set(err, ERR_NOMEM, "out of memory");
+    }
+    return rc;
 }
 
 void options_fini(struct options *options)

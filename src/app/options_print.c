@@ -42,6 +42,8 @@ static const char *type_name(const struct option_row *row)
 static void print_meaning(struct buf *out, const struct option_row *row)
 {
     buf_append_cstr(out, row->help);
+    if (row->is_fixed)
+        buf_append_cstr(out, " Not changed by a reload.");
     if (row->state == OPTION_IGNORED)
         buf_printf(out, " %c%s.", row->note[0] & ~0x20, row->note + 1);
 }
@@ -82,7 +84,8 @@ static void print_table(struct buf *out, const struct option_row **rows, enum op
             continue;
         buf_printf(out, "| `%s` | %s | ", row->key, type_name(row));
         if (has_defaults)
-            buf_printf(out, *row->preset ? "`%s` | %s |\n" : "%s | %s |\n", row->preset, row->help);
+            buf_printf(out, *row->preset ? "`%s` | %s%s |\n" : "%s | %s%s |\n", row->preset,
+                       row->help, row->is_fixed ? " *(restart)*" : "");
         else
             buf_printf(out, "%s |\n", row->note ? row->note : "");
     }
@@ -101,6 +104,10 @@ static const char INTRODUCTION[] =
     "3. the environment without: `PROXY_STRATEGY=rr`, any case;\n"
     "4. the properties that `-cfg` names: a file or an `http://` or `https://` URL;\n"
     "5. the default.\n"
+    "\n"
+    "SIGHUP has all of them read again and put into effect, but for the options marked "
+    "*(restart)*,\n"
+    "which need a restart or an upgrade (docs/operations.md).\n"
     "\n"
     "A bad value is an error that names key, value and place; the program then exits with status "
     "1\n"

@@ -50,6 +50,7 @@ struct option_row {
     int64_t min, max;         // OPTION_INT, OPTION_SIZE
     bool has_field;
     bool is_secret;
+    bool is_fixed; // a reload keeps the value; an upgrade takes the new one
     size_t offset; // of the field in struct options
     // What the type cannot do; called when all rows have their text. Optional.
     option_apply_fn *apply;

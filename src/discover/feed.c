@@ -56,6 +56,7 @@ struct feed {
 };
 
 static void feed_publish(struct feed *feed);
+static void schedule(struct feed *feed);
 
 static void on_publish_timer(uv_timer_t *timer)
 {
@@ -86,6 +87,14 @@ struct feed *feed_new(struct uv_loop_s *loop, const struct feed_config *config,
     uv_timer_init(loop, &feed->publish_timer);
     feed->publish_timer.data = feed;
     return feed;
+}
+
+void feed_set_config(struct feed *feed, const struct feed_config *config)
+{
+    feed->config = *config;
+    routes_set_config(feed->routes, &config->routes);
+    if (routes_is_dirty(feed->routes))
+        schedule(feed);
 }
 
 static void service_free(struct feed_service *service)

@@ -195,10 +195,12 @@ static void watch_directory(struct file_backend *file, struct watched *watched)
     ptrdiff_t slash = str_rfind_char(str_of(watched->path), '/');
     snprintf(directory, sizeof directory, "%.*s", slash > 0 ? (int)slash : 1,
              slash < 0 ? "." : watched->path);
-    uv_fs_event_init(file->loop, &watched->event);
-    watched->event.data = file;
-    watched->has_event = true;
-    file->open_handles++;
+    if (!watched->has_event) {
+        uv_fs_event_init(file->loop, &watched->event);
+        watched->event.data = file;
+        watched->has_event = true;
+        file->open_handles++;
+    }
     // Without inotify the poll of the stamps is left.
     if (uv_fs_event_start(&watched->event, on_directory_event, directory, 0) < 0)
         log_warn("%s: cannot be watched; changes are noticed within %d s", directory,
@@ -219,6 +221,42 @@ static int start(void *self, struct err *err)
     uv_timer_start(&file->poll_timer, on_timer, POLL_MS, POLL_MS);
     feed_set_synced(file->feed, false);
     return 0;
+}
+
+// A file with another path is read at once, one with the same when it has changed.
+static bool move(struct file_backend *file, struct watched *watched, const char *path)
+{
+    bool is_moved = !path != !watched->path || (path && strcmp(path, watched->path) != 0);
+    watched->path = path; // the text of the configuration before goes with it
+    if (!is_moved)
+        return false;
+    memset(watched->stamp, 0, sizeof watched->stamp);
+    if (watched->has_event)
+        uv_fs_event_stop(&watched->event);
+    if (path)
+        watch_directory(file, watched);
+    return true;
+}
+
+int file_backend_set_config(struct backend *backend, const struct file_config *config,
+                            struct err *err)
+{
+    struct file_backend *file = backend->self;
+    struct str page = config->noroute_html_path;
+    int status = 0;
+    file->config = config;
+    bool has_new_routes = move(file, &file->routes, config->path.ptr);
+    bool has_new_page = move(file, &file->page, page.len > 0 ? page.ptr : NULL);
+    if (has_new_routes)
+        status = load_routes(file, false, err);
+    if (has_new_page && file->page.path && status == 0)
+        status = load_page(file, err);
+    else if (has_new_page && !file->page.path && status == 0)
+        status = feed_set_noroute_html(file->feed, STR_NULL);
+    if (status == ERR_NOMEM)
+        err_set(err, status, "routes file: %s", err_text(status));
+    check(file); // what lies there may be newer than the last look
+    return status;
 }
 
 static void on_handle_closed(uv_handle_t *handle)

@@ -11,16 +11,31 @@ struct static_backend {
     struct feed *feed;                  // borrowed
 };
 
-static int start(void *self, struct err *err)
+static int deliver(struct static_backend *fixed, struct err *err)
 {
-    struct static_backend *fixed = self;
     int status = feed_set_manual(fixed->feed, STR("registry.static.routes"), fixed->config->routes);
     if (status == 0)
         status = feed_set_noroute_html(fixed->feed, fixed->config->noroute_html);
     if (status < 0)
         return err_set(err, status, "static routes: %s", err_text(status));
-    feed_set_synced(fixed->feed, false);
     return 0;
+}
+
+static int start(void *self, struct err *err)
+{
+    struct static_backend *fixed = self;
+    int status = deliver(fixed, err);
+    if (status == 0)
+        feed_set_synced(fixed->feed, false);
+    return status;
+}
+
+int static_backend_set_config(struct backend *backend, const struct static_config *config,
+                              struct err *err)
+{
+    struct static_backend *fixed = backend->self;
+    fixed->config = config;
+    return deliver(fixed, err);
 }
 
 static void stop(void *self, void (*on_stopped)(void *ctx), void *ctx)

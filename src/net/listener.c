@@ -58,6 +58,32 @@ int listener_bind(const struct sockaddr_storage *addr, bool is_first, const char
     return fd;
 }
 
+int listener_listen(int fd, const char *name, struct err *err)
+{
+    if (listen(fd, LISTENER_BACKLOG) == 0)
+        return 0;
+    return err_set(err, ERR_IO, "listen on %s: %s", name, strerror(errno));
+}
+
+int listener_accept(int fd)
+{
+    int socket;
+    do {
+        socket = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (socket < 0 && (errno == EINTR || errno == ECONNABORTED));
+    return socket;
+}
+
+bool listener_addr(int fd, struct sockaddr_storage *addr)
+{
+    struct sockaddr_storage found = {0};
+    socklen_t len = sizeof found;
+    if (getsockname(fd, (struct sockaddr *)&found, &len) != 0)
+        return false;
+    *addr = found;
+    return true;
+}
+
 uint16_t listener_port(int fd)
 {
     struct sockaddr_storage addr;

@@ -50,6 +50,11 @@ int sock_accept(struct sock *sock, uv_stream_t *listener)
     return uv_accept(listener, &sock->uv.stream);
 }
 
+int sock_adopt(struct sock *sock, int fd)
+{
+    return uv_tcp_open(&sock->uv.tcp, fd);
+}
+
 static void on_connect(uv_connect_t *request, int status)
 {
     struct sock *sock = sock_of(request->handle);

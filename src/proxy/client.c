@@ -9,6 +9,7 @@
 #include "proxy/client.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -70,6 +71,7 @@ static void on_closed(struct sock *sock)
     list_remove(&client->link);
     address_counts_drop(&worker->address_counts, &client->address);
     block_put(&worker->loop.blocks, client->stream.input);
+    worker_listener_unref(client->listener);
     mem_free(client);
     worker_client_gone(worker);
 }
@@ -162,7 +164,7 @@ static void await_request(struct client *client)
     client->read_deadline_ms = 0;
     client->write_deadline_ms = 0;
     client->rate_window_ends_ms = 0;
-    uint32_t own_ms = client->listener->idle_timeout_ms;
+    uint32_t own_ms = client->listener->config.idle_timeout_ms;
     if (!client->is_write_stalled)
         arm(client, own_ms ? own_ms : worker->config->client_idle_timeout_ms);
 }
@@ -274,7 +276,7 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
         if (client->state == CLIENT_IDLE) {
             client->state = CLIENT_HEAD;
             // From the first byte to the last, however they drip in.
-            client->read_deadline_ms = deadline_in(client, client->listener->read_timeout_ms);
+            client->read_deadline_ms = deadline_in(client, client->listener->config.read_timeout_ms);
             arm(client,
                 until(client, worker->config->client_head_timeout_ms, client->read_deadline_ms));
         }
@@ -296,8 +298,8 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
     size_t head_len = worker->request_head.head_len;
     size_t used;
     if (client->state == CLIENT_IDLE)
-        client->read_deadline_ms = deadline_in(client, client->listener->read_timeout_ms);
-    client->write_deadline_ms = deadline_in(client, client->listener->write_timeout_ms);
+        client->read_deadline_ms = deadline_in(client, client->listener->config.read_timeout_ms);
+    client->write_deadline_ms = deadline_in(client, client->listener->config.write_timeout_ms);
     client->state = CLIENT_BUSY;
     if (exchange_begin(&client->stream, bytes, bytes + head_len, len - head_len, &used) != 0) {
         refuse(client, 503, "out_of_memory");
@@ -647,8 +649,10 @@ static void on_shed(uv_handle_t *handle)
 {
     struct worker_listener *listener = CONTAINER_OF(handle, struct worker_listener, shed);
     listener->is_shedding = false;
-    if (handle->data) // it did take one: the next may have come meanwhile
+    // It did take one: the next may have come meanwhile.
+    if (handle->data && list_is_linked(&listener->link))
         shed(listener);
+    worker_listener_unref(listener);
 }
 
 // No memory for a client. Its connection must be taken all the same: libuv listens on only then.
@@ -657,6 +661,7 @@ static void shed(struct worker_listener *listener)
     if (listener->is_shedding)
         return;
     listener->is_shedding = true;
+    listener->refs++;
     uv_tcp_init(&listener->worker->loop.uv, &listener->shed);
     bool has_taken = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&listener->shed) == 0;
     listener->shed.data = has_taken ? listener : NULL;
@@ -664,28 +669,31 @@ static void shed(struct worker_listener *listener)
     uv_close((uv_handle_t *)&listener->shed, on_shed);
 }
 
-void client_accept(struct worker_listener *listener)
+// NULL when memory is short.
+static struct client *new_client(struct worker_listener *listener)
 {
     struct worker *worker = listener->worker;
     struct client *client = mem_zalloc(sizeof *client);
     if (!client || sock_init(&client->sock, &worker->loop, &SOCK_EVENTS) != 0) {
         mem_free(client);
-        shed(listener);
-        return;
+        return NULL;
     }
     client->stream.worker = worker;
     client->stream.ops = &STREAM_OPS;
-    client->listener = listener->config;
+    client->listener = listener;
+    listener->refs++;
     timer_init(&client->timer, on_timer);
     list_init(&client->link);
     list_push_back(&worker->clients, &client->link);
     worker->client_count++;
     counter_add(&worker->counters.accepted, 1);
     atomic_store_explicit(&worker->open_clients, worker->client_count, memory_order_relaxed);
-    if (sock_accept(&client->sock, (uv_stream_t *)&listener->tcp) != 0) {
-        close_client(client, false);
-        return;
-    }
+    return client;
+}
+
+static void start_client(struct client *client)
+{
+    struct worker *worker = client->stream.worker;
     client->state = CLIENT_BUSY; // not to be evicted itself
     bool has_room = worker->client_count <= worker->client_max || client_evict(worker);
     client->state = CLIENT_IDLE;
@@ -703,4 +711,29 @@ void client_accept(struct worker_listener *listener)
     await_request(client);
     if (sock_read_start(&client->sock) != 0)
         close_client(client, false);
+}
+
+void client_accept(struct worker_listener *listener)
+{
+    struct client *client = new_client(listener);
+    if (!client)
+        shed(listener);
+    else if (sock_accept(&client->sock, (uv_stream_t *)&listener->tcp) != 0)
+        close_client(client, false);
+    else
+        start_client(client);
+}
+
+void client_adopt(struct worker_listener *listener, int socket)
+{
+    struct client *client = new_client(listener);
+    if (!client) {
+        counter_add(&listener->worker->counters.shed, 1);
+        close(socket);
+    } else if (sock_adopt(&client->sock, socket) != 0) {
+        close(socket);
+        close_client(client, false);
+    } else {
+        start_client(client);
+    }
 }

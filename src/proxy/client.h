@@ -24,7 +24,7 @@ struct client {
     struct stream stream; // what its exchange sees; stream.exchange is set while BUSY
     struct list link;
     struct timer timer;
-    const struct listener_config *listener;
+    struct worker_listener *listener; // referenced
     // Loop times, with rt and wt of the listener: until when the running request must have come,
     // and its answer gone. 0: no such limit.
     uint64_t read_deadline_ms;
@@ -46,6 +46,8 @@ struct client {
 
 // Takes the connection that waits at the listener.
 void client_accept(struct worker_listener *listener);
+// The same with a connection that was taken already, and is closed when it cannot be served.
+void client_adopt(struct worker_listener *listener, int socket);
 // For draining: closes after the running or the next answer, or after a second of idleness.
 void client_drain(struct client *client);
 

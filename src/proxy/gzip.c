@@ -51,9 +51,19 @@ void gzip_pool_fini(struct gzip_pool *pool)
 
 bool gzip_pool_matches(struct gzip_pool *pool, struct str content_type)
 {
+    if (!pool->types)
+        return false; // a reload has switched compression off while the request ran
     if (!pool->matcher)
         pool->matcher = gzip_matcher_new(pool->types);
     return pool->matcher && gzip_matcher_matches(pool->matcher, content_type);
+}
+
+void gzip_pool_set(struct gzip_pool *pool, const struct gzip_types *types, unsigned max)
+{
+    gzip_matcher_free(pool->matcher);
+    pool->matcher = NULL;
+    pool->types = types;
+    pool->max = max;
 }
 
 static void *take(void *ignored, unsigned count, unsigned size)

@@ -34,6 +34,8 @@ struct gzip_pool {
 };
 
 void gzip_pool_init(struct gzip_pool *pool, const struct gzip_types *types, unsigned max);
+// Other types and bound from now on; streams in use go on.
+void gzip_pool_set(struct gzip_pool *pool, const struct gzip_types *types, unsigned max);
 void gzip_pool_fini(struct gzip_pool *pool);
 // Whether the type is one to compress; false also when memory is short.
 bool gzip_pool_matches(struct gzip_pool *pool, struct str content_type);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The control side of the data path. Start: bind every socket of every worker, then listen, so that
-// an address in use is found before anything is served. Drain: a message to each worker; each tells
+// an address in use is found before anything is served; then each worker is told its sockets.
+// Reload: a change (configuration, new sockets, a message for each worker) is made ready and told
+// only when nothing can fail any more; the configuration before may be freed when each worker has
+// taken the new one (proxy_config_is_adopted). Drain: a message to each worker; each tells
 // when its last client is gone; when all are, or the time is up, the workers are stopped and
 // on_drained is called.
 #include "proxy/proxy.h"
@@ -13,8 +16,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/addr.h"
-#include "net/listener.h"
+#include "net/inherited.h"
 #include "proxy/access_log.h"
+#include "proxy/bound.h"
 #include "proxy/page.h"
 #include "proxy/verifier.h"
 #include "proxy/worker.h"
@@ -25,7 +29,9 @@ struct proxy {
     struct verifiers *verifiers;   // NULL: there are no schemes
     uv_loop_t *loop;
     unsigned worker_count;
-    uint16_t ports[LISTENERS_MAX];
+    uint64_t config_version;
+    struct bound bounds[LISTENERS_MAX]; // addresses that are open, in no order
+    unsigned bound_count;
 
     uv_async_t empty_async; // a worker has no clients left
     uv_timer_t drain_timer;
@@ -125,54 +131,236 @@ static void on_empty_async(uv_async_t *async)
         finish_drain(proxy);
 }
 
-static int bind_listener(const struct listener_config *listener,
-                         const struct sockaddr_storage *addr, bool is_first, struct err *err)
+static bool is_workers(const struct listener_config *listener)
 {
-    char name[128];
-    snprintf(name, sizeof name, "%.*s", STR_FMT(listener->addr));
-    return listener_bind(addr, is_first, name, err);
+    return listener->proto != LISTENER_PROMETHEUS; // the admin serves those
 }
 
-int proxy_check_listeners(const struct proxy_config *config, struct err *err)
+// Sockets that share their port would not mind.
+static int check_names(const struct proxy_config *config, struct err *err)
 {
     for (unsigned i = 0; i < config->listener_count; i++) {
         const struct listener_config *listener = &config->listeners[i];
-        // Sockets that share their port would not mind.
         for (unsigned k = 0; k < i; k++) {
-            if (str_eq(listener->addr, config->listeners[k].addr) &&
+            if (addr_eq((const struct sockaddr *)&listener->sockaddr,
+                        (const struct sockaddr *)&config->listeners[k].sockaddr) &&
                 addr_port((const struct sockaddr *)&listener->sockaddr) != 0)
                 return err_set(err, ERR_INVALID, "listen on %.*s: the address is named twice",
                                STR_FMT(listener->addr));
         }
-        if (listener->proto == LISTENER_PROMETHEUS)
-            continue; // the admin has it
-        int fd = bind_listener(listener, &listener->sockaddr, true, err);
-        if (fd < 0)
-            return err->code;
-        close(fd);
     }
     return 0;
 }
 
-static int bind_sockets(struct proxy *proxy, int (*sockets)[LISTENERS_MAX], struct err *err)
+int proxy_check_listeners(const struct proxy_config *config, const struct inherited *inherited,
+                          struct err *err)
 {
-    for (unsigned l = 0; l < proxy->config->listener_count; l++) {
-        const struct listener_config *listener = &proxy->config->listeners[l];
-        if (listener->proto == LISTENER_PROMETHEUS)
-            continue; // the admin serves it
-        struct sockaddr_storage addr = listener->sockaddr;
-        for (unsigned w = 0; w < proxy->worker_count; w++) {
-            sockets[w][l] = bind_listener(listener, &addr, w == 0, err);
-            if (sockets[w][l] < 0)
-                return err->code;
-            if (w > 0)
-                continue;
-            // ":0": the first socket has chosen the port for all.
-            proxy->ports[l] = listener_port(sockets[w][l]);
-            listener_set_port(&addr, proxy->ports[l]);
+    int rc = check_names(config, err);
+    for (unsigned i = 0; i < config->listener_count && rc == 0; i++) {
+        const struct listener_config *listener = &config->listeners[i];
+        struct bound bound;
+        if (!is_workers(listener) ||
+            inherited_count(inherited, (const struct sockaddr *)&listener->sockaddr) > 0)
+            continue;
+        rc = bound_open(&bound, listener, 1, NULL, err);
+        if (rc == 0)
+            bound_close(&bound);
+    }
+    return rc;
+}
+
+static struct bound *find_bound(struct proxy *proxy, const struct listener_config *listener)
+{
+    for (unsigned i = 0; i < proxy->bound_count; i++) {
+        if (addr_eq((const struct sockaddr *)&proxy->bounds[i].sockaddr,
+                    (const struct sockaddr *)&listener->sockaddr))
+            return &proxy->bounds[i];
+    }
+    return NULL;
+}
+
+// --- a configuration on its way to the workers ---
+
+// One of a change's new sockets.
+struct opening {
+    struct worker_listener *listener;
+    int socket;
+};
+
+// What one worker is told. Its openings are those of the change that are its own.
+struct config_message {
+    struct message message;
+    struct worker *worker;
+    const struct proxy_config *config;
+    uint64_t version;
+    struct access_log *log;
+    unsigned opening_count;
+    struct opening openings[];
+};
+
+// Everything that can fail is done before anything is told.
+struct change {
+    const struct proxy_config *config;
+    struct bound bounds[LISTENERS_MAX]; // new ones, all listening
+    unsigned bound_count;
+    struct config_message *messages[WORKERS_MAX];
+    struct access_log *new_log; // NULL: none is needed
+};
+
+static void take_config(struct message *message)
+{
+    struct config_message *own = CONTAINER_OF(message, struct config_message, message);
+    worker_set_config(own->worker, own->config, own->version, own->log);
+    for (unsigned i = 0; i < own->opening_count; i++)
+        worker_listen(own->worker, own->openings[i].listener, own->openings[i].socket);
+    mem_free(own);
+}
+
+static void change_abort(struct proxy *proxy, struct change *change)
+{
+    for (unsigned w = 0; w < proxy->worker_count; w++) {
+        struct config_message *own = change->messages[w];
+        for (unsigned i = 0; own && i < own->opening_count; i++)
+            mem_free(own->openings[i].listener);
+        mem_free(own);
+    }
+    for (unsigned i = 0; i < change->bound_count; i++)
+        bound_close(&change->bounds[i]);
+    if (change->new_log)
+        access_log_stop(change->new_log);
+}
+
+static int open_bounds(struct proxy *proxy, struct change *change, struct inherited *inherited,
+                       struct err *err)
+{
+    const struct proxy_config *config = change->config;
+    const struct listener_config *opened[LISTENERS_MAX];
+    int rc = check_names(config, err);
+    for (unsigned i = 0; i < config->listener_count && rc == 0; i++) {
+        const struct listener_config *listener = &config->listeners[i];
+        if (!is_workers(listener) || find_bound(proxy, listener))
+            continue;
+        rc = bound_open(&change->bounds[change->bound_count], listener, proxy->worker_count,
+                        inherited, err);
+        if (rc == 0)
+            opened[change->bound_count++] = listener;
+    }
+    for (unsigned i = 0; i < change->bound_count && rc == 0; i++)
+        rc = bound_listen(&change->bounds[i], opened[i], err);
+    return rc;
+}
+
+static struct config_message *new_message(struct proxy *proxy, struct change *change, unsigned id)
+{
+    unsigned max = 0;
+    for (unsigned i = 0; i < change->bound_count; i++)
+        max += change->bounds[i].count / proxy->worker_count + 1;
+    struct config_message *own = mem_zalloc(sizeof *own + max * sizeof own->openings[0]);
+    if (!own)
+        return NULL;
+    change->messages[id] = own; // whose listeners are freed with it
+    own->message.run = take_config;
+    own->worker = &proxy->workers[id];
+    own->config = change->config;
+    for (unsigned i = 0; i < change->bound_count; i++) {
+        const struct bound *bound = &change->bounds[i];
+        struct listener_config config = {.sockaddr = bound->sockaddr};
+        for (unsigned k = 0; k < change->config->listener_count; k++) {
+            const struct listener_config *listener = &change->config->listeners[k];
+            if (is_workers(listener) && addr_eq((const struct sockaddr *)&listener->sockaddr,
+                                                (const struct sockaddr *)&bound->sockaddr))
+                config = *listener;
+        }
+        for (unsigned s = id; s < bound->count; s += proxy->worker_count) {
+            struct worker_listener *listener = worker_listener_new(&config);
+            if (!listener)
+                return NULL;
+            own->openings[own->opening_count++] = (struct opening){listener, bound->sockets[s]};
         }
     }
+    return own;
+}
+
+static int change_prepare(struct proxy *proxy, struct change *change, struct inherited *inherited,
+                          struct err *err)
+{
+    int rc = open_bounds(proxy, change, inherited, err);
+    if (rc == 0 && change->config->access_log && !proxy->access_log) {
+        change->new_log = access_log_start(STDOUT_FILENO, proxy->worker_count, err);
+        rc = change->new_log ? 0 : err->code;
+    }
+    for (unsigned w = 0; w < proxy->worker_count && rc == 0; w++) {
+        if (!new_message(proxy, change, w))
+            rc = err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
+    }
+    if (rc != 0)
+        change_abort(proxy, change);
+    return rc;
+}
+
+static bool is_configured(const struct proxy_config *config, const struct bound *bound)
+{
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        const struct listener_config *listener = &config->listeners[i];
+        if (is_workers(listener) && addr_eq((const struct sockaddr *)&listener->sockaddr,
+                                            (const struct sockaddr *)&bound->sockaddr))
+            return true;
+    }
+    return false;
+}
+
+// What the control side keeps of it; the messages are the caller's to send.
+static void change_commit(struct proxy *proxy, struct change *change)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < proxy->bound_count; i++) {
+        if (is_configured(change->config, &proxy->bounds[i]))
+            proxy->bounds[kept++] = proxy->bounds[i];
+        else
+            bound_forget(&proxy->bounds[i]); // its sockets are closed by the workers
+    }
+    for (unsigned i = 0; i < change->bound_count; i++)
+        proxy->bounds[kept++] = change->bounds[i];
+    proxy->bound_count = kept;
+    proxy->config = change->config;
+    if (change->new_log)
+        proxy->access_log = change->new_log;
+    for (unsigned w = 0; w < proxy->worker_count; w++) {
+        change->messages[w]->version = proxy->config_version;
+        change->messages[w]->log = change->config->access_log ? proxy->access_log : NULL;
+    }
+}
+
+int proxy_set_config(struct proxy *proxy, const struct proxy_config *config, struct err *err)
+{
+    struct change change = {.config = config};
+    if (change_prepare(proxy, &change, NULL, err) != 0)
+        return err->code;
+    proxy->config_version++;
+    change_commit(proxy, &change);
+    for (unsigned w = 0; w < proxy->worker_count; w++)
+        net_loop_post(&proxy->workers[w].loop, &change.messages[w]->message);
     return 0;
+}
+
+bool proxy_config_is_adopted(const struct proxy *proxy)
+{
+    for (unsigned w = 0; w < proxy->worker_count; w++) {
+        if (atomic_load_explicit(&proxy->workers[w].config_version, memory_order_acquire) !=
+            proxy->config_version)
+            return false;
+    }
+    return true;
+}
+
+unsigned proxy_sockets(const struct proxy *proxy, int *sockets, unsigned max)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < proxy->bound_count; i++) {
+        for (unsigned s = 0; s < proxy->bounds[i].count && count < max; s++)
+            sockets[count++] = proxy->bounds[i].sockets[s];
+    }
+    return count;
 }
 
 static void stop_workers(struct proxy *proxy, unsigned initialised, unsigned started)
@@ -191,53 +379,40 @@ static void stop_workers(struct proxy *proxy, unsigned initialised, unsigned sta
 }
 
 struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *config,
-                          struct targets *targets, struct htpasswd *const *users, struct err *err)
+                          struct targets *targets, struct htpasswd *const *users,
+                          struct inherited *inherited, struct err *err)
 {
     unsigned count = targets_worker_count(targets);
-    int sockets[WORKERS_MAX][LISTENERS_MAX];
     struct proxy *proxy = mem_zalloc(sizeof *proxy + count * sizeof proxy->workers[0]);
     struct page *page = page_new(STR_NULL);
+    struct change change = {.config = config};
     if (!proxy || !page) {
         err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
         goto fail;
     }
-    proxy->config = config;
     proxy->loop = control_loop;
     proxy->worker_count = count;
-    for (unsigned w = 0; w < count; w++) {
-        for (unsigned l = 0; l < LISTENERS_MAX; l++)
-            sockets[w][l] = -1;
-    }
-    if (bind_sockets(proxy, sockets, err) != 0)
-        goto fail_sockets;
-    if (config->access_log) {
-        proxy->access_log = access_log_start(STDOUT_FILENO, count, err);
-        if (!proxy->access_log)
-            goto fail_sockets;
-    }
+    if (change_prepare(proxy, &change, inherited, err) != 0)
+        goto fail;
     if (config->auth_count > 0) {
         proxy->verifiers = verifiers_start(count, err);
         if (!proxy->verifiers)
-            goto fail_threads;
+            goto fail_change;
     }
     unsigned initialised = 0;
     unsigned started = 0;
     for (; initialised < count; initialised++) {
         struct worker *worker = &proxy->workers[initialised];
         int rc = worker_init(worker, initialised, config, targets_cell(targets), page,
-                             proxy->verifiers, users, sockets[initialised]);
+                             proxy->verifiers, users);
         if (rc != 0) {
             err_set(err, rc, "worker: %s", err_text(rc));
             goto fail_workers;
         }
         worker->on_empty = on_worker_empty;
-        worker->access_log = proxy->access_log;
         worker->drain_message.run = begin_drain;
         worker->cut_message.run = cut;
         worker->stop_message.run = stop;
-        worker->client_max = MAX(config->max_connections / count, 1u);
-        for (unsigned l = 0; l < LISTENERS_MAX; l++)
-            sockets[initialised][l] = -1; // the worker's now
     }
     for (; started < count; started++) {
         if (worker_start(&proxy->workers[started], err) != 0)
@@ -252,21 +427,16 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
     uv_timer_init(control_loop, &proxy->drain_timer);
     proxy->open_handles = 2;
     page_unref(page);
+    change_commit(proxy, &change);
+    for (unsigned w = 0; w < count; w++)
+        net_loop_post(&proxy->workers[w].loop, &change.messages[w]->message);
     return proxy;
 
 fail_workers:
     stop_workers(proxy, initialised, started);
     verifiers_stop(proxy->verifiers);
-fail_threads:
-    if (proxy->access_log)
-        access_log_stop(proxy->access_log);
-fail_sockets:
-    for (unsigned w = 0; w < count; w++) {
-        for (unsigned l = 0; l < LISTENERS_MAX; l++) {
-            if (sockets[w][l] >= 0)
-                close(sockets[w][l]);
-        }
-    }
+fail_change:
+    change_abort(proxy, &change);
 fail:
     page_unref(page);
     mem_free(proxy);
@@ -275,7 +445,11 @@ fail:
 
 uint16_t proxy_port(const struct proxy *proxy, unsigned listener)
 {
-    return listener < proxy->config->listener_count ? proxy->ports[listener] : 0;
+    const struct bound *bound =
+        listener < proxy->config->listener_count
+            ? find_bound((struct proxy *)proxy, &proxy->config->listeners[listener])
+            : NULL;
+    return bound ? bound->port : 0;
 }
 
 void proxy_set_noroute_html(struct proxy *proxy, struct str html)
@@ -379,5 +553,7 @@ void proxy_free(struct proxy *proxy)
     verifiers_stop(proxy->verifiers);
     if (proxy->access_log)
         access_log_stop(proxy->access_log);
+    for (unsigned i = 0; i < proxy->bound_count; i++)
+        bound_forget(&proxy->bounds[i]);
     mem_free(proxy);
 }

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/addr.h"
 #include "net/listener.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
@@ -25,15 +26,31 @@ static void on_idle(struct net_loop *loop)
     }
 }
 
+static void take_config(struct worker *worker, const struct proxy_config *config)
+{
+    unsigned workers = MAX(config->worker_count, 1u);
+    worker->config = config;
+    worker->client_max = MAX(config->max_connections / workers, 1u);
+    worker->upstream_config = (struct upstream_config){
+        .connect_timeout_ms = config->connect_timeout_ms,
+        .idle_timeout_ms = config->upstream_idle_timeout_ms,
+        .keepalive_ms = config->upstream_keepalive_ms,
+        .max_idle = config->max_idle_per_endpoint,
+        .tls_handshake_timeout_ms = config->upstream_handshake_timeout_ms,
+        .write_timeout_ms = config->upstream_write_timeout_ms,
+    };
+}
+
 int worker_init(struct worker *worker, unsigned id, const struct proxy_config *config,
                 struct table_cell *cell, struct page *page, struct verifiers *verifiers,
-                struct htpasswd *const *users, const int *sockets)
+                struct htpasswd *const *users)
 {
     worker->id = id;
-    worker->config = config;
+    take_config(worker, config);
     worker->cell = cell;
     worker->page = page_ref(page);
     rng_fill(&worker->address_counts.seed, sizeof worker->address_counts.seed);
+    list_init(&worker->listeners);
     list_init(&worker->clients);
     list_init(&worker->free_exchanges);
     gzip_pool_init(&worker->gzip, config->gzip_types, config->gzip_max);
@@ -45,24 +62,7 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
         page_unref(page);
         return rc;
     }
-    worker->upstream_config = (struct upstream_config){
-        .connect_timeout_ms = config->connect_timeout_ms,
-        .idle_timeout_ms = config->upstream_idle_timeout_ms,
-        .keepalive_ms = config->upstream_keepalive_ms,
-        .max_idle = config->max_idle_per_endpoint,
-        .tls_handshake_timeout_ms = config->upstream_handshake_timeout_ms,
-        .write_timeout_ms = config->upstream_write_timeout_ms,
-    };
     upstream_init(&worker->upstream, &worker->loop, id, &worker->upstream_config);
-    for (unsigned i = 0; i < config->listener_count; i++) {
-        if (sockets[i] < 0)
-            continue; // not the workers'
-        struct worker_listener *listener = &worker->listeners[worker->listener_count++];
-        listener->worker = worker;
-        listener->config = &config->listeners[i];
-        uv_tcp_init(&worker->loop.uv, &listener->tcp);
-        BUG_ON(uv_tcp_open(&listener->tcp, sockets[i]) != 0);
-    }
     return 0;
 }
 
@@ -83,13 +83,6 @@ static void run(void *arg)
 
 int worker_start(struct worker *worker, struct err *err)
 {
-    for (unsigned i = 0; i < worker->listener_count; i++) {
-        int rc =
-            uv_listen((uv_stream_t *)&worker->listeners[i].tcp, LISTENER_BACKLOG, on_connection);
-        if (rc != 0)
-            return err_set(err, ERR_IO, "listen on %.*s: %s",
-                           STR_FMT(worker->listeners[i].config->addr), uv_strerror(rc));
-    }
     // Signals are the control thread's.
     sigset_t all, before;
     sigfillset(&all);
@@ -101,11 +94,89 @@ int worker_start(struct worker *worker, struct err *err)
     return 0;
 }
 
+struct worker_listener *worker_listener_new(const struct listener_config *config)
+{
+    struct worker_listener *listener = mem_zalloc(sizeof *listener);
+    if (!listener)
+        return NULL;
+    listener->config = *config;
+    listener->refs = 1;
+    list_init(&listener->link);
+    return listener;
+}
+
+void worker_listener_unref(struct worker_listener *listener)
+{
+    if (--listener->refs == 0)
+        mem_free(listener);
+}
+
+void worker_listen(struct worker *worker, struct worker_listener *listener, int socket)
+{
+    listener->worker = worker;
+    list_push_back(&worker->listeners, &listener->link);
+    uv_tcp_init(&worker->loop.uv, &listener->tcp);
+    BUG_ON(uv_tcp_open(&listener->tcp, socket) != 0);
+    // It listens already: this only begins to accept, and cannot fail but for want of memory.
+    int rc = uv_listen((uv_stream_t *)&listener->tcp, LISTENER_BACKLOG, on_connection);
+    if (rc != 0)
+        log_error("listen on %.*s: %s", STR_FMT(listener->config.addr), uv_strerror(rc));
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    worker_listener_unref(CONTAINER_OF(handle, struct worker_listener, tcp));
+}
+
+void worker_unlisten(struct worker_listener *listener)
+{
+    uv_os_fd_t fd;
+    int socket;
+    // Closing resets what waits in the socket's own queue, unless another process has it too: all of
+    // it is taken first.
+    if (uv_fileno((uv_handle_t *)&listener->tcp, &fd) == 0) {
+        while ((socket = listener_accept(fd)) >= 0)
+            client_adopt(listener, socket);
+    }
+    list_remove(&listener->link);
+    uv_close((uv_handle_t *)&listener->tcp, on_listener_closed);
+}
+
+static const struct listener_config *find_listener(const struct proxy_config *config,
+                                                   const struct listener_config *like)
+{
+    for (unsigned i = 0; i < config->listener_count; i++) {
+        const struct listener_config *listener = &config->listeners[i];
+        if (listener->proto != LISTENER_PROMETHEUS &&
+            addr_eq((const struct sockaddr *)&listener->sockaddr,
+                    (const struct sockaddr *)&like->sockaddr))
+            return listener;
+    }
+    return NULL;
+}
+
+void worker_set_config(struct worker *worker, const struct proxy_config *config, uint64_t version,
+                       struct access_log *log)
+{
+    take_config(worker, config);
+    gzip_pool_set(&worker->gzip, config->gzip_types, config->gzip_max);
+    worker->access_log = log;
+    LIST_FOREACH_SAFE (node, &worker->listeners) {
+        struct worker_listener *listener = CONTAINER_OF(node, struct worker_listener, link);
+        const struct listener_config *found = find_listener(config, &listener->config);
+        if (found)
+            listener->config = *found;
+        else
+            worker_unlisten(listener);
+    }
+    atomic_store_explicit(&worker->config_version, version, memory_order_release);
+}
+
 static void close_listeners(struct worker *worker)
 {
-    for (unsigned i = 0; i < worker->listener_count; i++)
-        uv_close((uv_handle_t *)&worker->listeners[i].tcp, NULL);
-    worker->listener_count = 0;
+    LIST_FOREACH_SAFE (node, &worker->listeners) {
+        worker_unlisten(CONTAINER_OF(node, struct worker_listener, link));
+    }
 }
 
 static void tell_if_empty(struct worker *worker)
@@ -118,8 +189,8 @@ void worker_drain(struct worker *worker)
 {
     if (worker->is_draining)
         return;
+    close_listeners(worker); // what waits there becomes clients, which are drained with the others
     worker->is_draining = true;
-    close_listeners(worker);
     upstream_drain(&worker->upstream);
     LIST_FOREACH_SAFE (node, &worker->clients) {
         client_drain(CONTAINER_OF(node, struct client, link));

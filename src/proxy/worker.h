@@ -27,10 +27,16 @@ enum { DATE_LEN = 29 }; // "Sun, 06 Nov 1994 08:49:37 GMT"
 struct access_log;
 struct page; // proxy/page.h: the no-route page, shared by all workers
 
+// One listening socket of a worker. Outlives its closing until the last client that came through it
+// is gone.
 struct worker_listener {
     uv_tcp_t tcp;
+    struct list link; // in worker.listeners, while it is open
     struct worker *worker;
-    const struct listener_config *config;
+    // What the address is served with; replaced by a reload. Its strings are those of the newest
+    // configuration while it is open, and not to be read after that.
+    struct listener_config config;
+    uint32_t refs; // the open handle, a running shed, clients
     uv_tcp_t shed; // takes a connection that cannot be served, see client_accept
     bool is_shedding;
 };
@@ -39,7 +45,10 @@ struct worker {
     struct net_loop loop;
     unsigned id;
     uv_thread_t thread;
+    // Read anew at each use: it is replaced between two callbacks (worker_set_config). Nothing of it
+    // may be kept from one callback to the next.
     const struct proxy_config *config;
+    _Atomic uint64_t config_version; // the version that is in use; older ones are not read any more
     struct table_cell *cell;
     struct table *table; // NULL between turns; see worker_table
     struct upstream_config upstream_config;
@@ -50,8 +59,7 @@ struct worker {
     _Atomic uint64_t answers[2][STATUS_CODES];
     _Atomic uint64_t open_clients;
 
-    struct worker_listener listeners[LISTENERS_MAX];
-    unsigned listener_count;
+    struct list listeners; // owned
     struct list clients;
     uint32_t client_count;
     uint32_t client_max;
@@ -80,14 +88,26 @@ struct worker {
     struct access_log *access_log; // NULL: off
 };
 
-// Initialises loop and state; sockets are bound descriptors, one per configured listener (-1: not
-// the workers'), the worker's once this has succeeded; users are the sets of the schemes of
-// config->auth. 0 or a negative err_code. Control thread, before worker_start.
+// Initialises loop and state; users are the sets of the schemes of config->auth. 0 or a negative
+// err_code. Control thread, before worker_start.
 MUST_CHECK int worker_init(struct worker *worker, unsigned id, const struct proxy_config *config,
                            struct table_cell *cell, struct page *page, struct verifiers *verifiers,
-                           struct htpasswd *const *users, const int *sockets);
-// Starts listening and the thread. 0 or a negative err_code.
+                           struct htpasswd *const *users);
+// Starts the thread. 0 or a negative err_code.
 MUST_CHECK int worker_start(struct worker *worker, struct err *err);
+
+// Room for a listener, for worker_listen; freed with mem_free when it is not used. NULL when memory
+// is short. Any thread.
+struct worker_listener *worker_listener_new(const struct listener_config *config);
+// On the worker's thread or before it runs: accepts from the socket from now on. Takes both over.
+void worker_listen(struct worker *worker, struct worker_listener *listener, int socket);
+// Takes what waits at it, then closes it. Its clients stay.
+void worker_unlisten(struct worker_listener *listener);
+void worker_listener_unref(struct worker_listener *listener);
+// On the worker's thread: what is configured from now on. `log` is NULL when the configuration has
+// no access log.
+void worker_set_config(struct worker *worker, const struct proxy_config *config, uint64_t version,
+                       struct access_log *log);
 
 // On the worker's thread, by message: stop accepting, say Connection: close, close idle clients;
 // on_empty is called when the last client is gone.

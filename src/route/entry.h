@@ -112,6 +112,7 @@ struct routes {
 
     struct ring_cache rings;
     struct workspace work;
+    bool is_config_new;         // nodes of before are not to be used again
     struct table *newest;       // reference, or NULL
     struct list tables;         // all that live
     struct list retired_routes; // nodes that left the newest table: lifetime.link

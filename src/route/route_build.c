@@ -435,7 +435,7 @@ int route_build(struct routes *routes, struct path_entry *entry, uint64_t versio
         rc = note_unknown_auth(routes, entry);
     if (rc != 0)
         return rc;
-    if (is_as_before(entry->node, work, up_count)) {
+    if (!routes->is_config_new && is_as_before(entry->node, work, up_count)) {
         entry->next_node = entry->node;
         return 0;
     }

@@ -47,6 +47,18 @@ static void mark_all(struct routes *routes)
         entry_mark(routes, slot.value);
 }
 
+void routes_set_config(struct routes *routes, const struct routes_config *config)
+{
+    bool are_globs_disabled = routes->config.are_globs_disabled; // decided with each host's name
+    if (config->matcher == routes->config.matcher && config->strategy == routes->config.strategy &&
+        config->is_weight_zero_none == routes->config.is_weight_zero_none)
+        return;
+    routes->config = *config;
+    routes->config.are_globs_disabled = are_globs_disabled;
+    routes->is_config_new = true;
+    mark_all(routes);
+}
+
 void routes_free(struct routes *routes)
 {
     if (!routes)

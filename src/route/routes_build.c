@@ -33,7 +33,7 @@ static void find_changed_hosts(struct routes *routes)
 static struct path_index *index_for(const struct routes *routes, const struct host_entry *host,
                                     const struct route_node *const *nodes, size_t count)
 {
-    if (host->node && !host->has_new_paths && host->node->paths) {
+    if (host->node && !host->has_new_paths && !routes->is_config_new && host->node->paths) {
         host->node->paths->refs++;
         return host->node->paths;
     }
@@ -206,6 +206,7 @@ int routes_build(struct routes *routes, struct table **table, routes_problem_fn 
         discard(routes);
         return rc;
     }
+    routes->is_config_new = false;
     commit_hosts(routes, version);
     commit_routes(routes, version);
     if (*table)

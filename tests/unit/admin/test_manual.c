@@ -254,7 +254,7 @@ static void test_login_needs_its_file(void **state)
     struct admin_config bad = {.addr = STR("127.0.0.1:0"),
                                .login = {.is_required = true, .file = STR("/nonexistent/users")}};
     struct err err = {0};
-    assert_null(admin_start(&world.loop, &bad, &world.sources, &err));
+    assert_null(admin_start(&world.loop, &bad, &world.sources, NULL, false, &err));
     assert_non_null(strstr(err.text, "ui.auth: "));
     assert_non_null(strstr(err.text, "/nonexistent/users"));
 }

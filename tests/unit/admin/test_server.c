@@ -427,7 +427,7 @@ static void test_shortage_costs_one_answer(void **state)
     close(fd);
     mem_fail_after(0);
     struct err err = {0};
-    assert_null(admin_start(&world.loop, &config, &world.sources, &err));
+    assert_null(admin_start(&world.loop, &config, &world.sources, NULL, false, &err));
     mem_fail_after(-1);
     assert_int_equal(err.code, ERR_NOMEM);
 }
@@ -455,13 +455,13 @@ static void test_unusable_addresses(void **state)
     for (size_t i = 0; i < ARRAY_LEN(addrs); i++) {
         struct admin_config bad = {.addr = str_of(addrs[i])};
         struct err err = {0};
-        assert_null(admin_start(&world.loop, &bad, &world.sources, &err));
+        assert_null(admin_start(&world.loop, &bad, &world.sources, NULL, false, &err));
         assert_true(strncmp(err.text, "ui.addr: ", 9) == 0);
         assert_int_not_equal(err.code, 0);
     }
     struct admin_config any = {.addr = STR(":0")};
     struct err err = {0};
-    struct admin *other = admin_start(&world.loop, &any, &world.sources, &err);
+    struct admin *other = admin_start(&world.loop, &any, &world.sources, NULL, false, &err);
     assert_non_null(other);
     assert_true(admin_port(other) > 0);
     bool is_closed = false;

@@ -103,7 +103,7 @@ static void start(struct admin_config with)
     config.addr = STR("127.0.0.1:0");
     config.version = STR("0.1.0");
     struct err err = {0};
-    admin = admin_start(&world.loop, &config, &world.sources, &err);
+    admin = admin_start(&world.loop, &config, &world.sources, NULL, false, &err);
     if (!admin)
         fail_msg("%s", err.text);
 }
