@@ -95,8 +95,7 @@ struct admin_sources {
 // another process serves the same sockets. NULL and err when the address cannot be used.
 MUST_CHECK struct admin *admin_start(struct uv_loop_s *loop, const struct admin_config *config,
                                      const struct admin_sources *sources,
-                                     struct inherited *inherited, bool is_waiting,
-                                     struct err *err);
+                                     struct inherited *inherited, bool is_waiting, struct err *err);
 void admin_listen(struct admin *admin);
 // Another configuration, in two steps, of which only the first can fail. Addresses and metrics stay
 // as they were. config is borrowed until the next one. prepare gives *login (which may be NULL) to
@@ -107,8 +106,8 @@ void admin_drop_config(struct login *login);
 void admin_set_config(struct admin *admin, const struct admin_config *config, struct login *login);
 // The listening sockets, to be handed over; returns their number.
 unsigned admin_sockets(const struct admin *admin, int *sockets, unsigned max);
-// Another process serves the sockets: takes no connection any more, and ends those it has as soon as
-// nothing is being answered.
+// Another process serves the sockets: takes no connection any more, and ends those it has as soon
+// as nothing is being answered.
 void admin_retire(struct admin *admin);
 // The port it listens on (for ":0").
 uint16_t admin_port(const struct admin *admin);

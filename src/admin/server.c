@@ -30,6 +30,7 @@ enum {
     LISTEN_BACKLOG = 128,
     LINGER_MS = 2000,
     TICK_MS = 1000,
+    RETIRE_IDLE_MS = 500,
 };
 
 // No script, style, image or frame but our own.
@@ -89,7 +90,7 @@ struct server {
     size_t out_bytes;
     uint32_t open_handles; // listener and timer
     bool is_closing;
-    bool is_retired; // the listener is closed
+    bool is_retired;  // the listener is closed
     bool has_waiting; // a connection was not accepted for want of memory
     void (*on_closed)(void *ctx);
     void *on_closed_ctx;
@@ -642,8 +643,10 @@ void server_retire(struct server *server)
     LIST_FOREACH_SAFE (node, &server->conns) {
         struct server_conn *conn = CONTAINER_OF(node, struct server_conn, link);
         conn->closes = true;
-        if (conn->state == CONN_STREAM || (conn->state == CONN_READING && conn->in.len == 0))
+        if (conn->state == CONN_STREAM)
             conn_close(conn);
+        else if (conn->state == CONN_READING) // a request may be on its way
+            conn->deadline_ms = MIN(conn->deadline_ms, clock_now_ms() + RETIRE_IDLE_MS);
     }
 }
 

@@ -53,7 +53,8 @@ MUST_CHECK struct server *server_start(struct uv_loop_s *loop, struct str addr,
 void server_listen(struct server *server);
 // The listening socket, to be handed over. False: it is closed.
 bool server_socket(const struct server *server, int *socket);
-// Takes no connection any more; closes those that are idle or streams now, others after their answer.
+// Takes no connection any more; closes streams now, idle connections soon, others after their
+// answer.
 void server_retire(struct server *server);
 uint16_t server_port(const struct server *server);
 // Ends all connections at once, frees itself, then calls on_closed. Connections that are still

@@ -208,9 +208,10 @@ static void leave(struct process *process)
 void process_hand_over(struct process *process)
 {
     process->phase = PHASE_LEAVING;
-    admin_set_draining(process->admin);
+    // Whoever still asks us about readiness means the sockets, which are served: not draining.
     admin_retire(process->admin);
-    drain(process); // the registration stays: it is the successor's now
+    // The registration stays: it is the successor's now.
+    uv_timer_start(&process->grace, on_grace_over, HAND_OVER_MS, 0);
 }
 
 static void fail(struct process *process, const char *what)

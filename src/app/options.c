@@ -496,8 +496,8 @@ static int keep_fixed(struct reader *reader, const struct option_row *row)
     struct str old_text = masked(row, before.text), new_text = masked(row, now.text);
     option_warn(reader->storage,
                 "%s from %.*s needs a restart or an upgrade: \"%.*s\" stays, \"%.*s\" is not used",
-                row->key, (int)MIN(now.origin.len, 100), now.origin.ptr,
-                (int)MIN(old_text.len, 64), old_text.ptr, (int)MIN(new_text.len, 64), new_text.ptr);
+                row->key, (int)MIN(now.origin.len, 100), now.origin.ptr, (int)MIN(old_text.len, 64),
+                old_text.ptr, (int)MIN(new_text.len, 64), new_text.ptr);
     struct arena *arena = &reader->storage->arena;
     struct str text = arena_str(arena, before.text);
     return text.ptr ? set_value(reader, row, text, before.source, arena_str(arena, before.origin))

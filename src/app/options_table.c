@@ -451,11 +451,13 @@ const struct option_row OPTION_ROWS[] = {
      .help = "Time from one answer to the next request."},
     {.key = "registry.snapshot.path", .type = OPTION_STRING, .preset = "",
      .json = "Registry.Snapshot.Path", FIELD(snapshot.path), .apply = option_apply_snapshot_path,
+     .is_fixed = true,
      .help = "File in which the routes last read from Consul or a custom backend are kept, for a"
              " start while that is away. Empty: routes.snapshot in the state directory that the"
              " service manager gives ($STATE_DIRECTORY), else none. off: none."},
     {.key = "registry.snapshot.wait", .type = OPTION_DURATION, .preset = "2s",
      .json = "Registry.Snapshot.Wait", FIELD(snapshot.wait_ms),
+     .is_fixed = true,
      .help = "How long the registry is waited for at the start before those routes are served."},
     {.key = "registry.timeout", .type = OPTION_DURATION, .preset = "0",
      .json = "Registry.Timeout", FIELD(registry_timeout_ms),
@@ -560,6 +562,7 @@ const struct option_row OPTION_ROWS[] = {
      .help = "Whether that header has preload."},
     {.key = "proxy.auth", .type = OPTION_ENTRIES, .preset = "",
      .json = "Proxy.AuthSchemes", .apply = option_apply_auth, .print = option_print_auth,
+     .is_fixed = true,
      .help = "Authorization schemes that auth= may name: name=NAME;type=basic;file=HTPASSWD, and as "
              "wanted ;realm=TEXT (NAME) and ;refresh=DURATION, at least 1s (the file is read once)."},
     {.key = "proxy.grpcmaxrxmsgsize", .type = OPTION_INT, .preset = "4194304",

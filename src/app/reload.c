@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A reload (SIGHUP):
-//  1. reload_start: everything is read anew, by a thread of libuv's pool, as a URL may take its time.
+//  1. reload_start: everything is read anew, by a thread of libuv's pool, as a URL may take its
+//  time.
 //  2. on_read, prepare: what can fail is done aside - users are read, new addresses bound.
 //  3. commit: workers, admin, feed and backend get the new configuration. Workers take it between
 //     two callbacks; the one before is kept until all have (reload_collect).
-// A failure in 1 or 2 changes nothing; it is logged and listed as a problem until a reload succeeds.
+// A failure in 1 or 2 changes nothing; it is logged and listed as a problem until a reload
+// succeeds.
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -108,7 +110,7 @@ static int check_scrape(const struct options *first, const struct options *next,
 {
     const struct metrics_config *old = &first->admin.metrics, *new = &next->admin.metrics;
     bool is_same = old->listener_count == new->listener_count;
-    for (unsigned i = 0; i < new->listener_count && is_same; i++)
+    for (unsigned i = 0; i < new->listener_count &&is_same; i++)
         is_same = has_scrape(old, new->listeners[i]);
     return is_same ? 0
                    : err_set(err, ERR_UNSUPPORTED,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An upgrade (SIGUSR2):
 //  1. upgrade_start: the program is started again as we were, with all listening sockets from
-//     descriptor 3 on (LISTEN_FDS) and a pipe (TAGWAY_UPGRADE). Both processes have every socket, so
-//     no queue is lost whoever goes.
+//     descriptor 3 on (LISTEN_FDS) and a pipe (TAGWAY_UPGRADE). Both processes have every socket,
+//     so no queue is lost whoever goes.
 //  2. The new one reads routes and serves; it says so on the pipe (upgrade_tell_serving).
 //  3. on_word: this one leaves; see process_hand_over.
 // When the new one ends before that or takes too long, it is killed and this one goes on. It is
@@ -45,6 +45,13 @@ static void set_problem(struct process *process, const char *reason)
     problems_end(process->problems);
 }
 
+// Of a handle that is closing there is no process (any more).
+static void kill_child(struct upgrade *upgrade)
+{
+    if (upgrade->has_child && !uv_is_closing((uv_handle_t *)&upgrade->child))
+        uv_process_kill(&upgrade->child, SIGKILL);
+}
+
 static void give_up(struct process *process, const char *reason)
 {
     struct upgrade *upgrade = &process->upgrade;
@@ -52,8 +59,7 @@ static void give_up(struct process *process, const char *reason)
         return;
     upgrade->is_running = false;
     close_pipe_and_timer(upgrade);
-    if (upgrade->has_child)
-        uv_process_kill(&upgrade->child, SIGKILL);
+    kill_child(upgrade);
     log_error("Upgrade failed, this process goes on serving: %s", reason);
     set_problem(process, reason);
 }
@@ -237,7 +243,7 @@ void upgrade_cancel(struct process *process)
     close_pipe_and_timer(upgrade);
     if (!upgrade->has_child || uv_is_closing((uv_handle_t *)&upgrade->child))
         return;
-    uv_process_kill(&upgrade->child, SIGKILL);
+    kill_child(upgrade);
     uv_close((uv_handle_t *)&upgrade->child, on_child_closed);
 }
 

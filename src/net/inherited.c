@@ -83,8 +83,8 @@ static bool is_for(const struct inherited_socket *socket, const struct sockaddr 
     const struct sockaddr *own = (const struct sockaddr *)&socket->addr;
     if (socket->fd < 0 || addr_port(own) != addr_port(addr))
         return false;
-    return addr_eq(own, addr) ||
-           (addr->sa_family == AF_INET6 && own->sa_family == AF_INET && is_any(own) && is_any(addr));
+    return addr_eq(own, addr) || (addr->sa_family == AF_INET6 && own->sa_family == AF_INET &&
+                                  is_any(own) && is_any(addr));
 }
 
 unsigned inherited_count(const struct inherited *inherited, const struct sockaddr *addr)

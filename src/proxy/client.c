@@ -276,7 +276,8 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
         if (client->state == CLIENT_IDLE) {
             client->state = CLIENT_HEAD;
             // From the first byte to the last, however they drip in.
-            client->read_deadline_ms = deadline_in(client, client->listener->config.read_timeout_ms);
+            client->read_deadline_ms =
+                deadline_in(client, client->listener->config.read_timeout_ms);
             arm(client,
                 until(client, worker->config->client_head_timeout_ms, client->read_deadline_ms));
         }

@@ -132,8 +132,8 @@ void worker_unlisten(struct worker_listener *listener)
 {
     uv_os_fd_t fd;
     int socket;
-    // Closing resets what waits in the socket's own queue, unless another process has it too: all of
-    // it is taken first.
+    // Closing resets what waits in the socket's own queue, unless another process has it too: all
+    // of it is taken first.
     if (uv_fileno((uv_handle_t *)&listener->tcp, &fd) == 0) {
         while ((socket = listener_accept(fd)) >= 0)
             client_adopt(listener, socket);

@@ -45,8 +45,8 @@ struct worker {
     struct net_loop loop;
     unsigned id;
     uv_thread_t thread;
-    // Read anew at each use: it is replaced between two callbacks (worker_set_config). Nothing of it
-    // may be kept from one callback to the next.
+    // Read anew at each use: it is replaced between two callbacks (worker_set_config). Nothing of
+    // it may be kept from one callback to the next.
     const struct proxy_config *config;
     _Atomic uint64_t config_version; // the version that is in use; older ones are not read any more
     struct table_cell *cell;

@@ -50,6 +50,7 @@ SHOWN = {
     "proxy.flushinterval": ("Proxy.FlushInterval", 15 * MS),
     "proxy.globalflushinterval": ("Proxy.GlobalFlushInterval", 16 * MS),
     "proxy.shutdownwait": ("Proxy.ShutdownWait", 17 * MS),
+    "proxy.upgradetimeout": ("Proxy.UpgradeTimeout", 7 * SECOND),
     "proxy.deregistergraceperiod": ("Proxy.DeregisterGracePeriod", 18 * MS),
     "proxy.header.clientip": ("Proxy.ClientIPHeader", "X-Client-IP"),
     "proxy.header.tls": ("Proxy.TLSHeader", "X-Secure"),
