@@ -22,8 +22,8 @@ MUST_CHECK int proxy_check_listeners(const struct proxy_config *config,
                                      const struct inherited *inherited, struct err *err);
 // Binds all listeners, or takes inherited ones, and starts the workers. targets are borrowed and
 // must outlive the proxy, config until the next one is adopted; the table cell must hold a table;
-// users has one set for each scheme of config->auth. NULL and err when an address cannot be bound or
-// memory is short.
+// users has one set for each scheme of config->auth. NULL and err when an address cannot be bound
+// or memory is short.
 MUST_CHECK struct proxy *proxy_start(struct uv_loop_s *control_loop,
                                      const struct proxy_config *config, struct targets *targets,
                                      struct htpasswd *const *users, struct inherited *inherited,

@@ -30,7 +30,7 @@ enum {
     LISTEN_BACKLOG = 128,
     LINGER_MS = 2000,
     TICK_MS = 1000,
-    RETIRE_IDLE_MS = 500,
+    RETIRE_IDLE_MS = 1500,
 };
 
 // No script, style, image or frame but our own.

@@ -38,6 +38,7 @@ enum {
     WAITING_TICK_MS = 50,
     SERVING_TICK_MS = 1000,    // old tables are also collected after each publish
     RESOLVE_WAIT_MS = 2000,    // names of the first table; later they are a matter of single routes
+    HAND_OVER_MS = 3000,       // connections of the admin listener are given this long to move over
     LOOKUP_PATIENCE_MS = 1000, // names that are still being looked up at the end
     RESERVED_DESCRIPTORS = 128, // listeners, loops, Consul, admin
 };
@@ -273,9 +274,8 @@ static void open_proxy(struct process *process)
 {
     const struct proxy_config *config = &process->options->proxy;
     struct err err = {0};
-    process->proxy =
-        proxy_start(&process->loop, config, process->targets, auth_files_users(process->auth_files),
-                    process->inherited, &err);
+    process->proxy = proxy_start(&process->loop, config, process->targets,
+                                 auth_files_users(process->auth_files), process->inherited, &err);
     if (!process->proxy) {
         fail(process, err.text);
         return;

@@ -74,8 +74,10 @@ static void report_failure(struct process *process, const struct err *err)
     problems_end(process->problems);
 }
 
-static void count_line(void *ctx, uint32_t line, struct str text, const char *reason)
+static void count_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                       const char *reason)
 {
+    (void)origin;
     (void)line;
     (void)text;
     (void)reason;
