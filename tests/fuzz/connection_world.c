@@ -136,12 +136,6 @@ static void configure(uint8_t settings)
     config.listeners[0].write_timeout_ms = settings & 16 ? 5000 : 0;
 }
 
-static void on_connection(uv_stream_t *stream, int status)
-{
-    if (status == 0)
-        client_accept(CONTAINER_OF(stream, struct worker_listener, tcp));
-}
-
 static void on_empty(struct worker *drained)
 {
     worker_stop(drained);
@@ -164,19 +158,16 @@ void world_begin(struct world *world, uint8_t settings)
     REQUIRE(targets);
     publish_routes();
     memset(&worker, 0, sizeof worker);
-    int sockets[LISTENERS_MAX];
-    for (unsigned i = 0; i < LISTENERS_MAX; i++)
-        sockets[i] = -1;
-    sockets[0] = dup(proxy_listener);
     struct page *page = page_new(STR_NULL);
-    REQUIRE(page && sockets[0] >= 0);
-    REQUIRE(worker_init(&worker, 0, &config, targets_cell(targets), page, NULL, NULL, sockets) ==
-            0);
+    struct worker_listener *listener = worker_listener_new(&config.listeners[0]);
+    int socket = dup(proxy_listener);
+    REQUIRE(page && listener && socket >= 0);
+    REQUIRE(worker_init(&worker, 0, &config, targets_cell(targets), page, NULL, NULL) == 0);
     page_unref(page);
     rng_init(&worker.loop.rng, 1);
     worker.client_max = 64;
     worker.on_empty = on_empty;
-    REQUIRE(uv_listen((uv_stream_t *)&worker.listeners[0].tcp, 64, on_connection) == 0);
+    worker_listen(&worker, listener, socket);
 }
 
 static void open_end(struct world_end *end, int fd)
