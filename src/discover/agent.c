@@ -18,7 +18,13 @@ enum {
     READS_PARALLEL = 8,
     PROBES_PARALLEL = 4,
     PROBE_PAUSE_MS = 1000,
+    AWAY_FLOOR_MS = 1000,
     AWAY_CAP_MS = 1500, // one probe at a time is cheap, and routes shall move soon after a restart
+    // With the catalog's own retries (watch.c) less than one request a second to a broken agent.
+    RETRIES_BURST = 4,
+    RETRY_INTERVAL_MS = 1000,
+    RETRY_INTERVAL_BROKEN_MS = 6000,
+    KICK_PAUSE_MS = 15 * 1000,
     RETRY_CAP_MIN_MS = 2000,
     RETRY_CAP_MAX_MS = 15 * 1000,
     RETRY_CAP_PER_FAILING_MS = 250,
@@ -42,6 +48,13 @@ static void on_timer(uv_timer_t *timer)
     agent_pump(timer->data);
 }
 
+static void reset_retries(struct agent *agent)
+{
+    uint32_t interval_ms = agent->is_catalog_failing ? RETRY_INTERVAL_BROKEN_MS : RETRY_INTERVAL_MS;
+    unsigned burst = agent->is_catalog_failing ? 1 : RETRIES_BURST;
+    bucket_init(&agent->retries, burst, interval_ms, interval_ms);
+}
+
 int agent_init(struct agent *agent, uv_loop_t *loop, struct consul_settings *settings,
                struct problems *problems, unsigned watch_max)
 {
@@ -54,6 +67,7 @@ int agent_init(struct agent *agent, uv_loop_t *loop, struct consul_settings *set
         return ERR_NOMEM;
     rng_init_random(&agent->rng);
     bucket_init(&agent->bucket, READS_BURST, 1000 / READS_PER_S, 1000 / READS_PER_S);
+    reset_retries(agent);
     list_init(&agent->queue);
     list_init(&agent->watches);
     uv_timer_init(loop, &agent->timer);
@@ -133,7 +147,8 @@ void agent_note_away(struct agent *agent, const char *failure)
 {
     uint64_t now_ms = clock_now_ms();
     agent->is_broken = true;
-    agent->retry_at_ms = now_ms + backoff_next(&agent->backoff, &agent->rng, AWAY_CAP_MS);
+    agent->retry_at_ms =
+        now_ms + backoff_next_probe(&agent->backoff, &agent->rng, AWAY_FLOOR_MS, AWAY_CAP_MS);
     if (agent->away_since_ms)
         return;
     agent->away_since_ms = now_ms;
@@ -163,8 +178,35 @@ uint32_t agent_retry_cap_ms(const struct agent *agent)
     return MAX((uint32_t)RETRY_CAP_MIN_MS, MIN(cap_ms, (uint32_t)RETRY_CAP_MAX_MS));
 }
 
+uint64_t agent_retry_delay_ms(struct agent *agent, uint64_t delay_ms)
+{
+    return MAX(delay_ms, bucket_take(&agent->retries, clock_now_ms()));
+}
+
+void agent_note_catalog(struct agent *agent, bool is_failing)
+{
+    if (is_failing == agent->is_catalog_failing)
+        return;
+    agent->is_catalog_failing = is_failing;
+    if (is_failing)
+        reset_retries(agent);
+    else if (!agent->is_stopping)
+        agent_kick(agent);
+}
+
+void agent_note_recovery(struct agent *agent)
+{
+    uint64_t now_ms = clock_now_ms();
+    if (agent->failing == 0 || agent->is_catalog_failing ||
+        now_ms - agent->kicked_ms < KICK_PAUSE_MS)
+        return;
+    agent->kicked_ms = now_ms;
+    agent_kick(agent);
+}
+
 void agent_kick(struct agent *agent)
 {
+    reset_retries(agent); // what was reserved is not needed any more
     LIST_FOREACH_SAFE (link, &agent->watches)
         watch_kick(CONTAINER_OF(link, struct watch, link));
 }

@@ -65,6 +65,10 @@ struct agent {
     bool is_broken;         // connections failed; the next answer may come from a new process
     uint64_t settled_at_ms; // until then its checks may not have run yet
 
+    struct bucket retries;   // what failing watches but the catalog may ask together
+    bool is_catalog_failing; // then nearly everything is, and the catalog finds out when it is over
+    uint64_t kicked_ms;      // last time one's recovery made the others try
+
     unsigned failing;     // watches whose last request failed
     unsigned watch_limit; // long polls allowed now; shrinks on 429
     unsigned watch_max;
@@ -95,6 +99,13 @@ void agent_note_crowded(struct agent *agent);
 // The longest delay of one watch's retries: short while few fail, so that they recover soon, longer
 // the more there are.
 uint32_t agent_retry_cap_ms(const struct agent *agent);
+
+// When a failing watch may try again: delay_ms from now, or later when too many do.
+uint64_t agent_retry_delay_ms(struct agent *agent, uint64_t delay_ms);
+// The catalog fails, or does no longer.
+void agent_note_catalog(struct agent *agent, bool is_failing);
+// Another failing watch got a good answer: so may the others.
+void agent_note_recovery(struct agent *agent);
 
 // All watches that wait after a failure try again now.
 void agent_kick(struct agent *agent);

@@ -6,7 +6,8 @@
 // 2. Every ten seconds the TTL check is passed. An agent that has forgotten it answers 404 (older
 //    ones 500 "Unknown check"): the name is registered again.
 // 3. A name that no route asks for any more, and all names at shutdown, are deregistered.
-// A failed call is repeated a second later. Independent of the watches.
+// A failed call is repeated a second later, then less often, down to every five. Independent of the
+// watches.
 #include "discover/consul_internal.h"
 
 #include <arpa/inet.h>
@@ -23,6 +24,8 @@
 
 enum {
     TTL_PASS_MS = 10 * 1000,
+    RETRY_MS = 1000,
+    RETRY_STEPS = 5,
     CALL_TIMEOUT_MS = 10 * 1000,
     DEREGISTER_WAIT_MS = 3000,
     NAMES_MAX = 100, // register= comes from tags: a bound for what others can make us do
@@ -37,7 +40,7 @@ struct entry {
     uint64_t due_ms; // next call not before
     bool is_registered;
     bool is_wanted;
-    bool has_failed; // said so already
+    unsigned failures; // in a row
 };
 
 struct registrar {
@@ -216,10 +219,10 @@ static void collect_names(struct registrar *registrar)
 
 static void say_failure(struct entry *entry, const char *what, const struct http_response *response)
 {
-    entry->due_ms = clock_now_ms() + 1000;
-    if (entry->has_failed)
+    entry->failures++;
+    entry->due_ms = clock_now_ms() + RETRY_MS * MIN(entry->failures, (unsigned)RETRY_STEPS);
+    if (entry->failures > 1)
         return;
-    entry->has_failed = true;
     if (response->status)
         log_warn("consul: %s %s failed: HTTP %d", what, entry->id, response->status);
     else
@@ -231,7 +234,7 @@ static void on_passed(void *ctx, const struct http_response *response)
     struct entry *entry = ctx;
     entry->call = NULL;
     if (response->status == 200) {
-        entry->has_failed = false;
+        entry->failures = 0;
         entry->due_ms = clock_now_ms() + TTL_PASS_MS;
         return;
     }
@@ -257,7 +260,7 @@ static void on_registered(void *ctx, const struct http_response *response)
     }
     log_info("consul: registered %s at %s:%u", entry->id, entry->registrar->address,
              entry->registrar->port);
-    entry->has_failed = false;
+    entry->failures = 0;
     entry->is_registered = true;
     send_next(entry);
 }

@@ -210,6 +210,11 @@ static int on_answer(struct watch *watch, const struct http_response *response, 
     if (response->is_filtered_by_acls)
         consul_note_acl_filter(consul);
 
+    // Nothing is left of it because the token may not see it: that says nothing about the service.
+    if (answer.count == 0 && service->defs.up > 0 && response->is_filtered_by_acls) {
+        health_answer_fini(&answer);
+        return err_set(err, ERR_DENIED, "the token may not read its instances any more");
+    }
     bool is_fresh = watch->was_full && watch->sent_mode >= READ_DEFAULT;
     bool is_confirmed = service->is_confirming && is_fresh;
     bool is_verified = service->hold && watch->was_full && watch->sent_mode == READ_CONSISTENT;

@@ -97,7 +97,7 @@ static int copy_tags(struct health_decoder *decoder, struct instance *instance, 
                      uint64_t *digest)
 {
     struct arena *arena = &decoder->answer->arena;
-    int size = tags ? cJSON_GetArraySize(tags) : 0;
+    int size = tags ? MIN(cJSON_GetArraySize(tags), INSTANCE_TAGS_MAX) : 0;
     instance->tags = arena_alloc_array(arena, (size_t)size, sizeof *instance->tags);
     if (!instance->tags)
         return ERR_NOMEM;
@@ -108,7 +108,7 @@ static int copy_tags(struct health_decoder *decoder, struct instance *instance, 
             continue;
         struct str tag = str_of(item->valuestring);
         *digest = hash_str(tag, *digest);
-        if (decoder->tags_left == 0) {
+        if (size-- == 0 || decoder->tags_left == 0) {
             instance->has_too_many_tags = true;
             break;
         }
@@ -211,7 +211,7 @@ int decode_health(struct str body, const struct decode_rules *rules, struct heal
     *answer = (struct health_answer){0};
     arena_init(&answer->arena);
     struct health_decoder decoder = {
-        .rules = rules, .answer = answer, .tags_left = SERVICE_TAGS_MAX};
+        .rules = rules, .answer = answer, .tags_left = ANSWER_TAGS_MAX};
     int status = json_split_all(body, '[', on_health_element, &decoder);
     if (status < 0) {
         health_answer_fini(answer);

@@ -17,7 +17,8 @@
 
 enum {
     TAG_BYTES_MAX = 2048,
-    SERVICE_TAGS_MAX = 10000, // of all instances of one service together
+    INSTANCE_TAGS_MAX = 10000,
+    ANSWER_TAGS_MAX = 1000000, // of all instances together
 };
 
 struct decode_rules {

@@ -88,7 +88,7 @@ static void report_tags(const struct builder *builder, const struct instance *in
     if (instance->long_tag.len > 0)
         report(builder, instance->long_tag, "tag is longer than 2048 bytes", true);
     if (instance->has_too_many_tags)
-        report(builder, STR_NULL, "service has more than 10000 tags; the rest is ignored", true);
+        report(builder, STR_NULL, "instance has more than 10000 tags; the rest is ignored", true);
 }
 
 // Why the instance cannot become definitions, or NULL when it can.

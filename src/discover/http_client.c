@@ -20,6 +20,8 @@ enum {
     // and the end of answers that only trickle.
     SLOW_BYTES_PER_S = 64,
     SLOW_S = 10,
+    // A server that sends without end to every call at once.
+    COLLECTED_MAX = HTTP_BODY_MAX + HTTP_BODY_MAX / 2,
 };
 
 struct http_client {
@@ -27,6 +29,7 @@ struct http_client {
     struct curl_loop *pools[2];           // by enum http_pool
     struct list calls;
     unsigned open_pools;
+    size_t collected; // bytes of all bodies that are being collected
     void (*on_closed)(void *ctx);
     void *ctx;
 };
@@ -37,6 +40,7 @@ struct http_call {
     CURL *easy;                 // owned
     struct curl_slist *headers; // owned
     struct buf body;            // owned
+    size_t collected;           // of the client's
     struct http_response response;
     bool is_body_refused;
     char failure[CURL_ERROR_SIZE];
@@ -114,6 +118,7 @@ static void call_free(struct http_call *call)
 void http_call_cancel(struct http_call *call)
 {
     curl_loop_remove(call->client->pools[call->request.pool], call->easy);
+    call->client->collected -= call->collected;
     call_free(call);
 }
 
@@ -139,6 +144,7 @@ static void on_transfer_done(void *ctx, CURL *easy, CURLcode result)
             response->failure = call->failure[0] ? call->failure : curl_easy_strerror(result);
     }
     list_remove(&call->link); // the callback may close the client
+    call->client->collected -= call->collected;
     call->request.on_done(call->request.ctx, response);
     call_free(call);
 }
@@ -159,8 +165,13 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
     int status = 0;
     if (!is_over && call->request.on_data && is_success(call->easy))
         status = call->request.on_data(call->request.ctx, str_make(bytes, len));
-    else if (!is_over)
+    else if (!is_over && call->client->collected + len <= COLLECTED_MAX) {
         buf_append(&call->body, bytes, len);
+        call->client->collected += len;
+        call->collected += len;
+    } else {
+        is_over = true;
+    }
     if (is_over || status < 0 || buf_status(&call->body) < 0) {
         call->is_body_refused = true;
         return 0;

@@ -48,6 +48,15 @@ uint64_t backoff_next(struct backoff *backoff, struct rng *rng, uint32_t cap_ms)
     return rng_below(rng, MIN(bound_ms, cap_ms) + 1);
 }
 
+uint64_t backoff_next_probe(struct backoff *backoff, struct rng *rng, uint32_t floor_ms,
+                            uint32_t cap_ms)
+{
+    enum { BURST = 3 };
+    bool is_burst = backoff->failures < BURST;
+    uint64_t delay_ms = backoff_next(backoff, rng, cap_ms);
+    return is_burst ? delay_ms : floor_ms + delay_ms % (cap_ms - floor_ms + 1);
+}
+
 void backoff_reset(struct backoff *backoff)
 {
     backoff->failures = 0;

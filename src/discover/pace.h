@@ -38,6 +38,10 @@ struct backoff {
 // Full jitter: uniform in [0, min(cap, 250 * 2^failures)], milliseconds; counts the failure.
 uint64_t backoff_next(struct backoff *backoff, struct rng *rng, uint32_t cap_ms);
 void backoff_reset(struct backoff *backoff);
+// For the one that finds out whether the other side is back: as backoff_next at first, then uniform
+// in [floor, cap], so that it asks less than once in floor_ms.
+uint64_t backoff_next_probe(struct backoff *backoff, struct rng *rng, uint32_t floor_ms,
+                            uint32_t cap_ms);
 
 struct poll_index {
     uint64_t value;  // for the next request; 0: read without index

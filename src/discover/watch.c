@@ -18,6 +18,7 @@ enum {
     DENIED_MS = 30 * 1000,
     REFUSED_MS = 60 * 1000,
     CROWDED_MS = 5 * 1000,
+    PROBE_FLOOR_MS = 1000,
     PROBE_CAP_MS = 2 * 1000,
     LAST_CONTACT_MAX_MS = 10 * 1000,
     DEFAULT_MODE_PAUSE_MS = 10 * 1000,
@@ -64,6 +65,8 @@ static void clear_failure(struct watch *watch)
         return;
     watch->is_failing = false;
     watch->agent->failing--;
+    if (watch->ops->class == WATCH_CATALOG)
+        agent_note_catalog(watch->agent, false);
     problems_clear(watch->agent->problems, problem_scope(watch, room, sizeof room));
 }
 
@@ -74,6 +77,8 @@ static void note_failure(struct watch *watch, const char *reason)
     if (!watch->is_failing) {
         watch->is_failing = true;
         watch->agent->failing++;
+        if (watch->ops->class == WATCH_CATALOG)
+            agent_note_catalog(watch->agent, true);
         // When the agent goes away, all fail at once: a few lines say as much as a hundred.
         enum log_level level = watch->agent->failing <= 3 ? LOG_WARN : LOG_DEBUG;
         log_write(level, "consul: reading %s %.*s failed: %s; keeping what is known",
@@ -212,10 +217,10 @@ void watch_send_queued(struct watch *watch)
 static uint64_t retry_delay_ms(struct watch *watch)
 {
     struct agent *agent = watch->agent;
-    uint32_t cap_ms = agent_retry_cap_ms(agent);
     if (watch->ops->class == WATCH_CATALOG)
-        cap_ms = PROBE_CAP_MS;
-    return backoff_next(&watch->backoff, &agent->rng, cap_ms);
+        return backoff_next_probe(&watch->backoff, &agent->rng, PROBE_FLOOR_MS, PROBE_CAP_MS);
+    uint64_t delay_ms = backoff_next(&watch->backoff, &agent->rng, agent_retry_cap_ms(agent));
+    return agent_retry_delay_ms(agent, delay_ms);
 }
 
 static uint64_t refusal_delay_ms(struct watch *watch, int status)
@@ -276,8 +281,8 @@ static void succeed(struct watch *watch, const struct http_response *response, b
         agent->counters.wakeups_changed[class]++;
     else
         agent->counters.wakeups_unchanged[class]++;
-    if (was_failing && class == WATCH_CATALOG)
-        agent_kick(agent);
+    if (was_failing && class != WATCH_CATALOG)
+        agent_note_recovery(agent);
 
     watch->is_stale =
         response->is_without_leader || response->last_contact_ms > LAST_CONTACT_MAX_MS;
@@ -300,7 +305,7 @@ static void succeed(struct watch *watch, const struct http_response *response, b
     if (delay_ms > 0)
         agent->counters.limiter_delays++;
     if (step == INDEX_PING_PONG)
-        delay_ms += retry_delay_ms(watch);
+        delay_ms += backoff_next(&watch->backoff, &agent->rng, agent_retry_cap_ms(agent));
     if (watch->index.value != 0)
         delay_ms = MAX(delay_ms, agent->poll_interval_ms);
     wait_then_go(watch, delay_ms);
@@ -328,7 +333,8 @@ static void on_call_done(void *ctx, const struct http_response *response)
         agent_note_answer(agent);
 
     bool is_answer = (response->status >= 200 && response->status < 300) ||
-                     (response->status == 404 && watch->ops->is_empty_when_missing);
+                     (response->status == 404 && response->has_index &&
+                      watch->ops->is_empty_when_missing); // without: not Consul says so
     if (is_answer) {
         struct err err = {0};
         watch->mode = watch->base_mode; // the owner may ask for another

@@ -43,7 +43,7 @@ static void fuzz_health(struct str body)
         tags += instance->tag_count;
         require((instance->health == ROUTE_UP) == (instance->health_note.len == 0));
     }
-    require(tags <= SERVICE_TAGS_MAX);
+    require(tags <= ANSWER_TAGS_MAX);
     require(decode_health(body, &rules, &again, &err) == 0);
     require(again.digest == answer.digest && again.count == answer.count);
     health_answer_fini(&answer);

@@ -5,6 +5,7 @@ and KV endpoints with blocking queries; `fault` may answer any request in its pl
 import base64
 import json
 import socket
+import struct
 import threading
 import time
 import urllib.parse
@@ -30,7 +31,47 @@ def silent(handler):
     handler.close_connection = True
 
 
-def answer(status=200, body=b"", index="999", content_type="application/json"):
+def stalled(handler):
+    """Says nothing as long as the fault lasts, then hangs up."""
+    consul = handler.server.consul
+    while consul.fault and not consul.stopping.wait(0.05):
+        pass
+    handler.close_connection = True
+
+
+def hung_up(handler):
+    handler.close_connection = True
+
+
+def reset(handler):
+    """A RST in place of an answer."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.close_connection = True
+
+
+def streaming(piece, pause=0.0, length=None, limit=None):
+    """Sends the piece again and again as long as the fault lasts: a body without end, or of a length."""
+
+    def fault(handler):
+        consul = handler.server.consul
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("X-Consul-Index", "999")
+        if length:
+            handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        handler.close_connection = True
+        sent = 0
+        while consul.fault and not consul.stopping.is_set() and sent < (limit or length or 1 << 40):
+            handler.wfile.write(piece)
+            sent += len(piece)
+            if pause:
+                consul.stopping.wait(pause)
+
+    return fault
+
+
+def answer(status=200, body=b"", index="999", content_type="application/json", fields=()):
     """A fault that gives this answer."""
 
     def fault(handler):
@@ -38,6 +79,8 @@ def answer(status=200, body=b"", index="999", content_type="application/json"):
         handler.send_header("Content-Type", content_type)
         if index is not None:
             handler.send_header("X-Consul-Index", str(index))
+        for name, value in fields:
+            handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)
@@ -53,6 +96,7 @@ class FakeConsul:
         self.index = 10
         self.services = {}  # name -> list of (id, port, tags)
         self.kv = {}  # key -> value
+        self.instances = {}  # name -> what /v1/health/service says of it in place of `services`
         self.fault = None
         self.requests = []  # (time, path) of every GET
         self.fields = []  # the header fields of every GET, names in lower case
@@ -221,6 +265,8 @@ class _Handler(BaseHTTPRequestHandler):
                          for name, instances in consul.services.items()}
         if path.startswith("/v1/health/service/"):
             name = path.rpartition("/")[2]
+            if name in consul.instances:
+                return 200, consul.instances[name]
             return 200, [self._instance(name, *instance)
                          for instance in consul.services.get(name, [])]
         if path.startswith("/v1/catalog/service/"):  # fabio's way to addresses and tags

@@ -196,13 +196,13 @@ static void long_and_many_tags_are_left_out_and_told(void **state)
     for (int i = 0; i <= TAG_BYTES_MAX; i++)
         buf_append_char(&text, 'x');
     buf_append_char(&text, '"');
-    for (int i = 0; i < SERVICE_TAGS_MAX; i++)
+    for (int i = 0; i < INSTANCE_TAGS_MAX; i++)
         buf_append_cstr(&text, ",\"t\"");
     buf_append_cstr(&text, "]}}]");
     assert_int_equal(buf_status(&text), 0);
     struct err err = {0};
     assert_int_equal(decode_health(buf_str(&text), &ONE, &answer, &err), 0);
-    assert_int_equal(answer.items[0].tag_count, SERVICE_TAGS_MAX - 1);
+    assert_int_equal(answer.items[0].tag_count, INSTANCE_TAGS_MAX - 1);
     assert_string_equal(answer.items[0].tags[0].ptr, "first");
     assert_int_equal(answer.items[0].long_tag.len, 256);
     assert_true(answer.items[0].has_too_many_tags);
