@@ -187,11 +187,11 @@ static void log_refusal(struct client *client, int status, const char *reason)
 }
 
 // Answers a request that never became an exchange, and ends the connection.
-static void refuse(struct client *client, int status, const char *reason)
+static void refuse(struct client *client, int status, bool is_head, const char *reason)
 {
     client->stream.must_close = true;
     log_refusal(client, status, reason);
-    if (send_answer(&client->stream, status, false, 1, STR_NULL, STR_NULL, STR_NULL) < 0)
+    if (send_answer(&client->stream, status, is_head, 1, STR_NULL, STR_NULL, STR_NULL) < 0)
         close_client(client, true);
     else
         linger(client);
@@ -205,7 +205,9 @@ static void refuse_head(struct client *client, enum http_refusal refusal)
     worker_note_answer(worker, http_refusal_status(refusal), false);
     log_debug("request from %.*s refused: %s", STR_FMT(stream_peer_ip(&client->stream)),
               http_refusal_text(refusal));
-    refuse(client, http_refusal_status(refusal), http_refusal_label(refusal));
+    // What is wrong with its head does not make HEAD another method.
+    bool is_head = str_eq(worker->request_head.method_name, STR("HEAD"));
+    refuse(client, http_refusal_status(refusal), is_head, http_refusal_label(refusal));
 }
 
 // Opens the window in which the rate of the body is measured, once it has begun. Returns its end.
@@ -303,7 +305,7 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
     client->write_deadline_ms = deadline_in(client, client->listener->config.write_timeout_ms);
     client->state = CLIENT_BUSY;
     if (exchange_begin(&client->stream, bytes, bytes + head_len, len - head_len, &used) != 0) {
-        refuse(client, 503, "out_of_memory");
+        refuse(client, 503, worker->request_head.method == HTTP_METHOD_HEAD, "out_of_memory");
         return 0;
     }
     return head_len + used;
@@ -524,7 +526,7 @@ static void on_timer(struct timer *timer)
     } else if (exchange) {
         exchange_abort(exchange, true);
     } else if (client->state == CLIENT_HEAD && !client->is_write_stalled) {
-        refuse(client, 408, "client_timeout");
+        refuse(client, 408, false, "client_timeout");
     } else {
         close_client(client, client->is_write_stalled);
     }

@@ -199,8 +199,7 @@ static bool relay_interim(struct exchange *exchange)
 static void begin_tunnel(struct exchange *exchange, char *rest, size_t len)
 {
     const struct http_head *head = &exchange->worker->response_head;
-    if (!exchange->is_websocket || !head->is_upgrade ||
-        !str_ieq(head->upgrade, STR("websocket"))) {
+    if (!exchange->is_websocket || !head->is_upgrade || !str_ieq(head->upgrade, STR("websocket"))) {
         refuse(exchange, HTTP_BAD_UPGRADE);
         return;
     }

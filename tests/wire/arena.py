@@ -202,7 +202,10 @@ class Arena:
                     pending = b""  # what came before the end is still to be read
                     steps.clear()
             is_sending = pending or (steps and not isinstance(steps[0], Await))
-            for _ in self.turn([client], 0.0 if is_sending else 0.05) or ():
+            ready = self.turn([client], 0.0 if is_sending else 0.05)
+            if ready is None and not is_sending:
+                self.run_later()  # nobody does anything any more
+            for _ in ready or ():
                 try:
                     data = client.recv(1 << 18)
                 except OSError:
@@ -224,17 +227,13 @@ class Arena:
             return None
         return f"{got[:300]!r} {ended}"
 
-    def play(self, case, piece=0):
+    def play(self, case, piece=0, waits=None):
         self.outcome = outcome = Outcome()
         self.script, self.piece = case.script, piece
-        steps = case.steps(waits=piece > 0)
+        steps = case.steps(waits=piece > 0 if waits is None else waits)
         got, outcome.ended = self.talk(steps)
         self.settle()
-        for side in self.sides:
-            if side.later and not side.is_closed:
-                with contextlib.suppress(OSError):
-                    side.run(side.later)
-            side.later = ()
+        self.run_later()
         self.piece, self.script = 0, None
         # A message that was begun is over now, whatever comes of it; its connection is of no more use.
         outcome.partial = b"".join(side.buffer for side in self.sides)
@@ -245,6 +244,13 @@ class Arena:
         methods = [b"HEAD"] if isinstance(steps[0], bytes) and steps[0].startswith(b"HEAD ") else []
         outcome.answers, outcome.rest, outcome.fault = strict.responses(got, methods, outcome.ended == "fin")
         return outcome
+
+    def run_later(self):
+        for side in self.sides:
+            steps, side.later = side.later, ()
+            if steps and not side.is_closed:
+                with contextlib.suppress(OSError):
+                    side.run(steps)
 
     def settle(self):
         while self.turn() is not None:

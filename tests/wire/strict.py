@@ -52,7 +52,7 @@ class Message:
                 raise Fault(f"coding {codings[0]!r}")
             self.framing = b"chunked"
         elif lengths:
-            if not re.fullmatch(rb"[0-9]{1,18}", lengths[0]):
+            if not re.fullmatch(rb"[0-9]{1,19}", lengths[0]) or int(lengths[0]) >= 1 << 63:
                 raise Fault(f"length {lengths[0]!r}")
             self.framing, self.left = b"length", int(lengths[0])
 

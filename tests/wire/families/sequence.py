@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several requests on one connection: told apart, answered in order, and nothing behind a fault is seen."""
 
-from case import CHUNKS, HARDENING, LAST, MUST, TE, Await, Case, Forwarded, Refused, Sent, forwarded, get, ok, Script
+from case import CHUNKS, HARDENING, LAST, MUST, TE, Await, Case, Forwarded, Refused, Sent, forwarded, get, ok, refused, Script
 
 
 def _post(number, *lines, body=b""):
@@ -59,6 +59,8 @@ CASES = [
           ("bad-chunk", MUST, "9112 7.1", _post(0, TE, body=b"1\r\nab\r\n0\r\n\r\n"), ""),
           ("bad-size", MUST, "9112 7.1", _post(0, TE, body=b"1x\r\na\r\n0\r\n\r\n"), ""))],
     # bodies that are no bodies
+    refused("head-refused-has-no-body", MUST, "9110 9.3.2", b"HEAD /0 HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+    refused("head-refused-by-method-rule", MUST, "9110 9.3.2", b"HEAD /0#a HTTP/1.1\r\nHost: a\r\n\r\n"),
     forwarded("get-with-hidden-request", MUST, "9112 6.3",
               b"GET /0 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(LAST) + LAST, _sent(b"GET", 0, LAST, "length")),
     forwarded("head-with-body", MUST, "9112 6.3", b"HEAD /0 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
