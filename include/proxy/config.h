@@ -13,6 +13,7 @@
 #include "http/compose.h"
 #include "http/head.h"
 #include "route/table.h"
+#include "upstream/eject.h"
 
 enum {
     LISTENERS_MAX = 16,
@@ -21,6 +22,7 @@ enum {
     CERT_SOURCES_MAX = 64,
     TLS_CIPHERS_MAX = 64
 };
+enum { RETRY_ATTEMPTS_MAX = 10 };
 
 enum listener_proto {
     LISTENER_HTTP,
@@ -123,6 +125,9 @@ struct proxy_config {
     uint32_t max_per_address; // of them from one address that is not trusted; 0: a quarter
     uint32_t max_requests_per_connection; // 0: none
     uint32_t retry_attempts;              // further tries after the first: 2
+    uint32_t retry_budget_percent;        // of requests that may be sent again; 0: all
+    struct eject_config eject;            // passive ejection
+    bool ejects_for_gateway_status;       // a target's own 502, 503 and 504 are failures
     uint64_t request_body_max;            // bytes; above: 413. 0: none
     uint64_t response_head_max;           // bytes; above: 502
     uint64_t memory_max;                  // bytes on the heap; 0: no limit

@@ -66,6 +66,8 @@ struct route_def {
     struct str auth;            // scheme name; empty: none
     struct str register_name;   // register=; empty: none
     uint16_t redirect_code;     // 300-399, or 0: proxy
+    uint8_t retried_statuses;   // retry=: route_retry_bit of each
+    bool has_bad_retry;         // and something else stands there
     struct access_rules access; // allow and deny
     struct str access_problem;  // why they let nobody in; empty: they are well
     bool skips_tls_verify;
@@ -77,6 +79,19 @@ struct route_def {
     enum route_health health;
     struct str health_note; // "check service:web critical"; may be empty
 };
+
+// The bit of a status that retry= may name, 0 for others.
+static inline uint8_t route_retry_bit(int status)
+{
+    switch (status) {
+    case 429: return 1;
+    case 500: return 2;
+    case 502: return 4;
+    case 503: return 8;
+    case 504: return 16;
+    default: return 0;
+    }
+}
 
 struct route_def *route_def_ref(struct route_def *def);
 // Frees at zero. NULL is ignored.

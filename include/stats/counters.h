@@ -11,6 +11,7 @@
 
 #include "stats/code_hists.h"
 #include "stats/hist.h"
+#include "stats/retry_budget.h"
 
 // Per target. name, help
 #define TARGET_COUNTERS(X)                                                                     \
@@ -25,6 +26,7 @@
     X(tls_failures, "Of these, those whose TLS handshake failed.")                             \
     X(failures, "Requests that failed at the target: no, broken or late response.")            \
     X(retries, "Requests taken from the target to another try.")                               \
+    X(retries_denied, "Further tries not made because the retry budget was used up.")          \
     X(ejections, "Times the target was taken out for consecutive failures.")                   \
     X(bytes_in, "Body bytes sent to the target.")                                              \
     X(bytes_out, "Body bytes received from the target.")                                       \
@@ -81,10 +83,9 @@ struct target_counters {
 #define X(name, help) alignas(8) _Atomic uint64_t name;
     TARGET_COUNTERS(X)
 #undef X
-    _Atomic uint64_t in_flight; // requests and tunnels now at the target
-    _Atomic uint64_t
-        ejected_until_ms;        // clock_now_ms() until which this worker sends nothing; 0: in use
+    _Atomic uint64_t in_flight;  // requests and tunnels now at the target
     struct code_hists durations; // of all requests that ended here, by status code
+    struct retry_budget budget;  // the worker's own
 };
 
 struct worker_counters {
@@ -111,7 +112,7 @@ struct target_totals {
     TARGET_COUNTERS(X)
 #undef X
     uint64_t in_flight;
-    unsigned ejected_by;     // workers that hold the target ejected now
+    unsigned ejected_by;     // set by the sampler: targets or workers that hold it ejected now
     struct hist_sum latency; // of complete responses
 };
 
@@ -122,8 +123,7 @@ struct worker_totals {
 };
 
 // totals += counters.
-void target_totals_add(struct target_totals *totals, const struct target_counters *counters,
-                       uint64_t now_ms);
+void target_totals_add(struct target_totals *totals, const struct target_counters *counters);
 // totals += other.
 void target_totals_merge(struct target_totals *totals, const struct target_totals *other);
 void worker_totals_add(struct worker_totals *totals, const struct worker_counters *counters);

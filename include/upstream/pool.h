@@ -15,13 +15,12 @@
 #include "base/list.h"
 #include "net/sock.h"
 #include "net/tls.h"
+#include "upstream/eject.h"
 #include "upstream/target.h"
 
 enum {
-    EJECT_AFTER_FAILURES = 3, // consecutive connect, timeout or gateway failures
-    EJECT_FIRST_MS = 5000,    // doubled each time, with jitter
-    EJECT_MAX_MS = 60000,
     TLS_LOG_MS = 10000, // how often an endpoint's failing handshakes are logged
+    POOL_DISTRUST_MS = 60000,
 };
 
 struct upstream_config {
@@ -31,6 +30,7 @@ struct upstream_config {
     uint32_t max_idle;        // per pool
     uint32_t tls_handshake_timeout_ms;
     uint32_t write_timeout_ms; // for a borrowed one that takes nothing; 0: none
+    struct eject_config eject;
 };
 
 // One worker's side: passed to every call.
@@ -41,6 +41,9 @@ struct upstream {
     struct list conns; // all connections of the worker, for shutdown
     uint32_t conn_count;
     bool is_draining; // pool nothing any more
+    // Until then some endpoint may be ejected, due for its probe or probed. Past that nobody looks,
+    // and requests that come at once may all be probes.
+    uint64_t ejections_until_ms;
 };
 
 struct endpoint_pool {
@@ -48,12 +51,12 @@ struct endpoint_pool {
     struct list idle; // newest first
     uint32_t idle_count;
     _Atomic uint32_t conn_count; // all connections to it; single writer, read by the control thread
-    // Passive health, of this worker's experience.
-    uint32_t failures;         // consecutive
-    uint32_t ejections;        // consecutive, exponent of the hold-down
-    uint64_t ejected_until_ms; // 0: in use
-    bool is_probing;           // a request was let through after the hold-down
-    uint64_t tls_logged_ms;    // when a failed handshake was last logged
+    struct ejection ejection;    // of this worker's experience
+    _Atomic uint32_t life;       // endpoint.life when it was ejected
+    // Its idle connections have died under requests: until then only requests that can be repeated
+    // are put on them.
+    uint64_t distrusted_until_ms;
+    uint64_t tls_logged_ms; // when a failed handshake was last logged
     // Newest, to begin the next connection with; NULL: none. Owned.
     struct tls_session *tls_session;
 };
@@ -91,11 +94,11 @@ void upstream_drain(struct upstream *upstream);
 // This worker's pool of the endpoint; NULL when memory is short.
 struct endpoint_pool *upstream_pool_of(struct upstream *upstream, struct endpoint *endpoint);
 
-// An idle connection, or NULL when there is none. checks_liveness: look (one system call) whether
-// it has died meanwhile, for requests that cannot be replayed.
+// An idle connection, or NULL when there is none. For requests that cannot be repeated it is looked
+// (one system call) whether it has died meanwhile, and none is given where they have of late.
 struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoint_pool *pool,
-                                        bool checks_liveness,
-                                        const struct upstream_conn_events *events, void *user);
+                                        bool can_repeat, const struct upstream_conn_events *events,
+                                        void *user);
 // A new connection, connecting; may be written to at once. NULL when the endpoint has no address or
 // memory or descriptors are short (*status says which, a libuv error code).
 struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
@@ -110,17 +113,40 @@ void upstream_put(struct upstream_conn *conn);
 // Closes a borrowed connection; no further event.
 void upstream_discard(struct upstream_conn *conn, bool with_reset);
 
-// Passive ejection. A success clears everything. A failure returns true when it ejected the
-// endpoint.
+// Passive ejection, see upstream/eject.h. A failure returns true when it took the endpoint out.
 void endpoint_pool_succeeded(struct endpoint_pool *pool);
-bool endpoint_pool_failed(struct endpoint_pool *pool, struct upstream *upstream);
-// Whether requests may be sent: in use, or its hold-down is over and it may be probed.
-static inline bool endpoint_pool_is_usable(const struct endpoint_pool *pool, uint64_t now_ms)
+bool endpoint_pool_failed(struct endpoint_pool *pool, struct upstream *upstream,
+                          enum eject_cause cause, bool was_probe, bool may_eject);
+bool endpoint_pool_admits_ejected(struct endpoint_pool *pool, uint64_t now_ms, bool can_repeat);
+// Whether a request may be sent. What the registry has brought up anew since it was ejected is in
+// use again.
+static inline bool endpoint_pool_admits(struct endpoint_pool *pool, uint64_t now_ms,
+                                        bool can_repeat)
 {
-    return pool->ejected_until_ms == 0 || now_ms >= pool->ejected_until_ms;
+    return ejection_until_ms(&pool->ejection) == 0 ||
+           endpoint_pool_admits_ejected(pool, now_ms, can_repeat);
 }
-// Called with each request sent: if it is a probe, the others are held for another while.
-void endpoint_pool_begin_request(struct endpoint_pool *pool, uint64_t now_ms);
+// Called with each request sent. True: it is the probe.
+static inline bool endpoint_pool_begin_request(struct endpoint_pool *pool, uint64_t now_ms)
+{
+    return UNLIKELY(ejection_until_ms(&pool->ejection) != 0) &&
+           ejection_begin(&pool->ejection, now_ms);
+}
+
+// An idle connection has died under a request.
+static inline void endpoint_pool_distrust(struct endpoint_pool *pool, uint64_t now_ms)
+{
+    pool->distrusted_until_ms = now_ms + POOL_DISTRUST_MS;
+}
+
+// What is told of an endpoint's ejection, over all workers. Control thread.
+struct endpoint_ejection {
+    unsigned workers;       // that hold it out now
+    uint64_t until_ms;      // the latest of them
+    enum eject_cause cause; // theirs
+};
+struct endpoint_ejection endpoint_ejection_read(const struct endpoint *endpoint,
+                                                unsigned worker_count, uint64_t now_ms);
 
 // Control thread, once no connection belongs to it; NULL is ignored.
 void endpoint_pool_free(struct endpoint_pool *pool);

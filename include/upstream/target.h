@@ -48,7 +48,9 @@ struct endpoint {
     // Why the newest TLS handshake of any worker failed, a static text; NULL: it did not. For
     // people.
     _Atomic(const char *) tls_failure;
-    atomic_bool is_retired;     // workers stop pooling
+    atomic_bool is_retired; // workers stop pooling
+    // Counted up when the registry brings it up anew: what workers know against it is forgotten.
+    _Atomic uint32_t life;
     uint32_t refs;              // targets; control thread
     struct list link;           // registry's
     struct name_lookup *lookup; // registry's; NULL for a literal address
@@ -63,6 +65,7 @@ struct target {
     struct endpoint
         *endpoint; // NULL for what cannot be proxied to (redirects, unsupported schemes)
     uint32_t refs; // bindings; control thread
+    bool was_up;   // in the newest binding; control thread
     atomic_bool is_retired;
     void *sample;     // last totals, for rates; one allocation, the admin's, freed with the target
     struct list link; // registry's

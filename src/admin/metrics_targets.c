@@ -126,6 +126,8 @@ void metrics_write_targets(struct buf *out, struct targets *targets)
          "Requests that failed at the target: no, broken or late response.", read_failures, 1},
         {"tagway_target_retries_total", "counter", "Requests taken from the target to another try.",
          read_retries, 1},
+        {"tagway_target_retries_denied_total", "counter",
+         "Further tries not made because the retry budget was used up.", read_retries_denied, 1},
         {"tagway_target_ejections_total", "counter",
          "Times the target was taken out for consecutive failures.", read_ejections, 1},
         {"tagway_target_received_bytes_total", "counter", "Body bytes received from the target.",

@@ -3,6 +3,7 @@
 
 #include "admin/json_write.h"
 #include "admin/sampler.h"
+#include "upstream/eject.h"
 
 static void write_options(struct buf *out, const struct route_def *def)
 {
@@ -98,6 +99,11 @@ static void write_row(struct buf *out, const struct route *route,
     json_field_f64(out, "p99_ms", ms(figures->p99_us));
     json_field_u64(out, "in_flight", figures->in_flight);
     json_field_bool(out, "ejected", figures->ejected_by > 0);
+    if (figures->ejected_by > 0) {
+        json_field_u64(out, "ejected_s", figures->ejected_s);
+        json_field_str(out, "ejected_why",
+                       str_of(eject_cause_text((enum eject_cause)figures->eject_cause)));
+    }
     write_tls_failure(out, route_target->target);
     json_field_u64(out, "bytes_in", figures->bytes_in);
     json_field_u64(out, "bytes_out", figures->bytes_out);
@@ -127,7 +133,7 @@ void rows_write_figures(struct buf *out, uint64_t id, const struct target *targe
                               ms(figures->p99_us)};
     const uint64_t whole[] = {figures->requests,  figures->errors,     figures->failures,
                               figures->in_flight, figures->ejected_by, figures->bytes_in,
-                              figures->bytes_out};
+                              figures->bytes_out, figures->ejected_s,  figures->eject_cause};
     buf_append_char(out, '[');
     buf_append_u64(out, id);
     for (size_t i = 0; i < ARRAY_LEN(rounded); i++)

@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "upstream/pool.h"
 
 // A recent sample's weight falls by a tenth each second: half of the weight lies in the last 7 s.
 static const float DECAY = 0.9F;
@@ -28,7 +29,8 @@ struct sample {
     TARGET_COUNTERS(X) // as of the last reading, over all workers
 #undef X
     uint64_t in_flight;
-    uint64_t ejected_by;
+    struct endpoint_ejection ejection;
+    uint64_t ejected_ms;                       // still
     uint64_t old_requests[SAMPLER_RATE_TICKS]; // by tick
     uint64_t old_errors[SAMPLER_RATE_TICKS];
     float recent[HIST_BUCKETS];
@@ -293,11 +295,10 @@ static void read_target(struct sampler *sampler, struct target *target, uint64_t
     read_gains(sampler, sample, blocks, count);
 
     sample->in_flight = 0;
-    sample->ejected_by = 0;
-    for (size_t k = 0; k < count; k++) {
+    for (size_t k = 0; k < count; k++)
         sample->in_flight += counter_get(&blocks[k]->in_flight);
-        sample->ejected_by += counter_get(&blocks[k]->ejected_until_ms) > now_ms;
-    }
+    sample->ejection = endpoint_ejection_read(target->endpoint, sampler->worker_count, now_ms);
+    sample->ejected_ms = sample->ejection.workers ? sample->ejection.until_ms - now_ms : 0;
     struct service_sums *service = sample->service;
     if (service->pass != sampler->pass) {
         service->pass = sampler->pass;
@@ -306,9 +307,9 @@ static void read_target(struct sampler *sampler, struct target *target, uint64_t
         service->totals.ejected_by = 0;
     }
     service->totals.in_flight += sample->in_flight;
-    service->totals.ejected_by += sample->ejected_by > 0;
+    service->totals.ejected_by += sample->ejection.workers > 0;
     sampler->sums.in_flight += sample->in_flight;
-    sampler->sums.ejected_by += sample->ejected_by > 0;
+    sampler->sums.ejected_by += sample->ejection.workers > 0;
 }
 
 // The registry frees a target: what it did since the last reading must not be lost to its service.
@@ -399,7 +400,9 @@ static void update_figures(struct sampler *sampler, struct sample *sample, doubl
         .errors = sample->responses_5xx,
         .failures = sample->failures,
         .in_flight = sample->in_flight,
-        .ejected_by = sample->ejected_by,
+        .ejected_by = sample->ejection.workers,
+        .ejected_s = (sample->ejected_ms + 999) / 1000,
+        .eject_cause = sample->ejection.cause,
         .bytes_in = sample->bytes_in,
         .bytes_out = sample->bytes_out,
     };

@@ -31,7 +31,9 @@ struct target_figures {
     uint64_t errors;
     uint64_t failures;
     uint64_t in_flight;
-    uint64_t ejected_by; // workers
+    uint64_t ejected_by;  // workers
+    uint64_t ejected_s;   // still, at most
+    uint64_t eject_cause; // enum eject_cause
     uint64_t bytes_in;
     uint64_t bytes_out;
 };

@@ -671,6 +671,24 @@ const struct option_row OPTION_ROWS[] = {
     {.key = "proxy.retry.attempts", .type = OPTION_INT, .preset = "2",
      .json = "Proxy.Retry.Attempts", FIELD(proxy.retry_attempts), .min = 0, .max = 10,
      .help = "Further tries of a request after the first, where that is safe."},
+    {.key = "proxy.retry.budget", .type = OPTION_INT, .preset = "20",
+     .json = "Proxy.Retry.Budget", FIELD(proxy.retry_budget_percent), .min = 0, .max = 100,
+     .help = "Percent of a target's requests that may be sent again after it had them, per worker; "
+             "10 and one a second are free. Tries after a failed connect are not counted. 0: no "
+             "limit."},
+    {.key = "proxy.eject.failures", .type = OPTION_INT, .preset = "3",
+     .json = "Proxy.Eject.Failures", FIELD(proxy.eject.failures), .min = 0, .max = 1000,
+     .help = "Failures in a row after which a worker sends nothing to a target for a while, unless "
+             "half of the route's targets are out already. 0: never."},
+    {.key = "proxy.eject.time", .type = OPTION_DURATION, .preset = "5s",
+     .json = "Proxy.Eject.Time", FIELD(proxy.eject.first_ms),
+     .help = "For how long; doubled each time the one request that is then let through fails."},
+    {.key = "proxy.eject.maxtime", .type = OPTION_DURATION, .preset = "60s",
+     .json = "Proxy.Eject.MaxTime", FIELD(proxy.eject.max_ms),
+     .help = "Longest such time."},
+    {.key = "proxy.eject.gateway", .type = OPTION_BOOL, .preset = "true",
+     .json = "Proxy.Eject.Gateway", FIELD(proxy.ejects_for_gateway_status),
+     .help = "Whether a target's own answers 502, 503 and 504 are failures in this sense."},
 
     // Process
     {.key = "runtime.gogc", .type = OPTION_INT, .preset = "100",

@@ -31,6 +31,10 @@ static void unpin_target(struct exchange *exchange)
 {
     if (!exchange->counters)
         return;
+    if (UNLIKELY(exchange->is_probe)) {
+        ejection_end_probe(&exchange->pool->ejection);
+        exchange->is_probe = false;
+    }
     _Atomic uint64_t *in_flight = &exchange->counters->in_flight;
     // Release: the control thread may free the target once it reads 0.
     atomic_store_explicit(in_flight, counter_get(in_flight) - 1, memory_order_release);
@@ -249,7 +253,11 @@ static void on_timer(struct timer *timer)
     if (exchange->auth_job) {
         exchange_fail_overloaded(exchange);
     } else if (exchange->phase == EXCHANGE_WAITING) {
-        exchange_note_failure(exchange);
+        exchange_note_failure(exchange, EJECT_TIMEOUT);
+        if (exchange_wants_retry(exchange, 504)) {
+            exchange_retry(exchange, TRY_PAID, 504, "upstream_timeout");
+            return;
+        }
         exchange->reason = "upstream_timeout";
         exchange_fail(exchange, 504, STR_NULL);
     } else if (exchange->phase == EXCHANGE_ANSWERING && exchange->is_conn_paused) {
@@ -287,28 +295,6 @@ static void note_duration(struct exchange *exchange, unsigned code)
     if (code_is_response(code))
         counter_add(&exchange->counters->latency_us_sum, took_us);
     code_hists_record(&exchange->counters->durations, code, took_us);
-}
-
-void exchange_note_failure(struct exchange *exchange)
-{
-    if (!exchange->counters)
-        return;
-    counter_add(&exchange->counters->failures, 1);
-    if (exchange->pool && endpoint_pool_failed(exchange->pool, &exchange->worker->upstream)) {
-        exchange->worker->has_ejections = true;
-        counter_add(&exchange->counters->ejections, 1);
-        atomic_store_explicit(&exchange->counters->ejected_until_ms,
-                              exchange->pool->ejected_until_ms, memory_order_relaxed);
-    }
-}
-
-void exchange_note_success(struct exchange *exchange)
-{
-    struct endpoint_pool *pool = exchange->pool;
-    if (LIKELY(pool->failures == 0 && pool->ejected_until_ms == 0))
-        return;
-    endpoint_pool_succeeded(pool);
-    atomic_store_explicit(&exchange->counters->ejected_until_ms, 0, memory_order_relaxed);
 }
 
 void exchange_complete(struct exchange *exchange)
@@ -393,7 +379,7 @@ void exchange_fail_overloaded(struct exchange *exchange)
 }
 
 // Has the kept request forwarded as if it had just come.
-static void forward_again(struct exchange *exchange)
+void exchange_forward_again(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
     char *bytes = block_start(exchange->request);
@@ -413,31 +399,7 @@ void exchange_resume(struct exchange *exchange)
         exchange->is_client_paused = false;
         stream->ops->read_start(stream);
     }
-    forward_again(exchange);
+    exchange_forward_again(exchange);
     if (stream->exchange == exchange)
         stream->ops->await_body(stream);
-}
-
-void exchange_retry(struct exchange *exchange, bool was_connecting, int status, const char *reason)
-{
-    struct worker *worker = exchange->worker;
-    bool may_repeat = was_connecting || exchange->is_idempotent;
-    exchange->retry_status = (uint16_t)status;
-    exchange->retry_reason = reason;
-    exchange->may_stay = exchange->conn && exchange->conn->is_reused;
-    if (!exchange->can_replay || !may_repeat || exchange->tries > worker->config->retry_attempts ||
-        exchange->tries >= TRIES_MAX) {
-        exchange_release_conn(exchange, false, true);
-        exchange->reason = reason;
-        exchange_fail(exchange, status, STR_NULL);
-        return;
-    }
-    counter_add(&exchange->counters->retries, 1);
-    if (!was_connecting)
-        counter_add(&worker->counters.replays, 1);
-    net_loop_disarm(&worker->loop, &exchange->timer);
-    exchange_release_conn(exchange, false, true);
-    block_put(&worker->loop.blocks, exchange->response);
-    exchange->response = NULL;
-    forward_again(exchange);
 }

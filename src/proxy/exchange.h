@@ -21,7 +21,15 @@
 #include "proxy/worker.h"
 #include "upstream/pool.h"
 
-enum { TRIES_MAX = 4 };
+enum { TRIES_MAX = 1 + RETRY_ATTEMPTS_MAX };
+
+// How a try failed, which decides who may be sent again.
+enum try_failure {
+    TRY_UNSENT, // no byte was taken: any request may
+    TRY_STALE,  // the pooled connection had died: what can be repeated
+    TRY_FAILED, // the target had the request: what can be repeated, within the budget
+    TRY_PAID,   // the same, and the budget has been asked
+};
 
 // How far the answer has got.
 enum exchange_phase {
@@ -44,23 +52,26 @@ struct exchange {
     bool is_websocket;
     bool is_idempotent;
     bool accepts_trailers;
-    bool accepts_gzip;    // and compression is on
-    bool ends_with_close; // the end of the connection ends the answer
-    bool may_stay;   // a further try may go to the same target: only a pooled connection had died
-    bool can_replay; // `request` is all that was read of the request
+    bool accepts_gzip;        // and compression is on
+    bool ends_with_close;     // the end of the connection ends the answer
+    bool can_replay;          // `request` is all that was read of the request
+    bool is_probe;            // of an ejected endpoint
+    bool is_only_target;      // the route has no other
     bool is_conn_paused;      // the upstream is not read: the client does not take
     bool is_client_paused;    // the client is not read: the upstream does not take
     bool closes_client;       // the answer said Connection: close
     bool has_upstream_ended;  // tunnel: FIN from the upstream
     bool has_surplus;         // upstream sent bytes behind its response
     uint8_t authorized;       // 1 + index of the scheme of proxy.auth that was passed; 0: none
+    uint8_t retried_statuses; // of the route's retry option, see route/def.h
+    uint16_t stale_tries;     // bit i: of tried[i] only a pooled connection had died
     uint16_t retry_status;    // to answer with when there is nowhere left to try
     uint16_t status;          // sent to the client; 0: none yet
     const char *retry_reason; // goes with retry_status, as `reason`
     const char *reason;       // why the answer is our own, for the access log; NULL: it is not
 
-    // For another try: the raw head and the body bytes already read, filtered. NULL once the first
-    // response byte is there or more of the body has passed.
+    // For another try: the raw head and the body bytes already read, filtered. NULL once the head
+    // of the response is there or more of the body has passed.
     struct block *request;
     uint32_t request_head_len;
     struct block *sent_head;              // as composed, when the access log tells of it
@@ -120,11 +131,17 @@ void exchange_refuse(struct exchange *exchange, enum http_refusal refusal);
 // As exchange_fail with a body of our own.
 void exchange_answer(struct exchange *exchange, int status, struct str extra,
                      struct str content_type, struct str body);
-// The try failed before any response byte: tries elsewhere or fails with `status` for `reason`.
-// was_connecting: no byte was sent, so any method may be tried again.
-void exchange_retry(struct exchange *exchange, bool was_connecting, int status, const char *reason);
 // The verdict that was awaited is there: the request is looked at again.
 void exchange_resume(struct exchange *exchange);
+// The try failed before the head of a response was there: tries elsewhere or fails with `status`
+// for `reason`.
+void exchange_retry(struct exchange *exchange, enum try_failure failure, int status,
+                    const char *reason);
+// Whether the route wants requests that end with the status to be tried elsewhere and this one can
+// be: then exchange_retry must follow, with TRY_PAID.
+bool exchange_wants_retry(struct exchange *exchange, int status);
+// Has the kept request forwarded as if it had just come.
+void exchange_forward_again(struct exchange *exchange);
 // The request can no longer be sent again: frees its copy (with an access log, at the end).
 void exchange_forget_request(struct exchange *exchange);
 // Remembers the head that was composed for the upstream, for the access log.
@@ -140,8 +157,9 @@ void exchange_pin_target(struct exchange *exchange, struct target *target,
                          struct target_counters *counters, struct endpoint_pool *pool);
 // Books: a failure of the target (for ejection), its answer to a connect or request, the status
 // sent.
-void exchange_note_failure(struct exchange *exchange);
-void exchange_note_success(struct exchange *exchange);
+void exchange_note_failure(struct exchange *exchange, enum eject_cause cause);
+// Of a complete head; a gateway's error status may speak against the target.
+void exchange_note_answer(struct exchange *exchange, int status);
 void exchange_note_response(struct exchange *exchange, int status);
 // (Re)arms the timer for what is awaited of the upstream.
 void exchange_arm_download(struct exchange *exchange);

@@ -28,19 +28,22 @@
 enum {
     TARGET_ROOM = 32 << 10,  // a target is below HTTP_REQUEST_LIMITS.target_max
     REWRITE_ROOM = 64 << 10, // three times that, and what prepend adds: everything may become %XX
-    EJECTION_SCAN_MAX = 64,
 };
 
 struct picker {
     const struct exchange *exchange;
+    const struct route *route;
     uint64_t now_ms;
-    bool ignores_ejection;
+    uint32_t spared_from; // ejections count for the targets before this one
+    bool takes_stale;     // also those of which a pooled connection had died
 };
 
-static bool was_tried(const struct exchange *exchange, const struct endpoint *endpoint)
+static bool was_tried(const struct exchange *exchange, const struct endpoint *endpoint,
+                      bool takes_stale)
 {
-    for (int i = 0; i < exchange->tries && i < TRIES_MAX; i++) {
-        if (exchange->tried[i] == endpoint)
+    for (int i = 0; i < exchange->tries; i++) {
+        bool was_stale = exchange->stale_tries >> i & 1;
+        if (exchange->tried[i] == endpoint && !(was_stale && takes_stale))
             return true;
     }
     return false;
@@ -51,46 +54,53 @@ static bool is_ejected(const struct exchange *exchange, const struct target *tar
 {
     if (!target->endpoint)
         return false;
-    const struct endpoint_pool *pool =
+    struct endpoint_pool *pool =
         atomic_load_explicit(&target->endpoint->pools[exchange->worker->id], memory_order_relaxed);
-    return pool && !endpoint_pool_is_usable(pool, now_ms);
+    return pool && !endpoint_pool_admits(pool, now_ms, exchange->is_idempotent);
 }
 
 static bool is_usable(void *ctx, const struct route_target *candidate)
 {
     const struct picker *picker = ctx;
     const struct target *target = candidate->target;
-    if (target->endpoint && was_tried(picker->exchange, target->endpoint))
+    if (target->endpoint && was_tried(picker->exchange, target->endpoint, picker->takes_stale))
         return false;
-    return picker->ignores_ejection || !is_ejected(picker->exchange, target, picker->now_ms);
+    return candidate - picker->route->targets >= (ptrdiff_t)picker->spared_from ||
+           !is_ejected(picker->exchange, target, picker->now_ms);
 }
 
-// Ejection may take at most half of a route's targets, else it is no longer they who are at fault.
-static bool are_too_many_ejected(const struct exchange *exchange, const struct route *route,
-                                 uint64_t now_ms)
+// Ejection may take at most half of a route's targets and so never the last: with more, it is no
+// longer they who are at fault. Returns the first that is spared.
+static uint32_t find_spared(const struct exchange *exchange, const struct route *route,
+                            uint64_t now_ms)
 {
-    unsigned ejected = 0;
-    uint32_t count = MIN(route->up_count, (uint32_t)EJECTION_SCAN_MAX);
-    for (uint32_t i = 0; i < count; i++)
-        ejected += is_ejected(exchange, route->targets[i].target, now_ms);
-    return ejected * 2 > count;
+    uint32_t left = route->up_count / 2;
+    for (uint32_t i = 0; i < route->up_count; i++) {
+        if (is_ejected(exchange, route->targets[i].target, now_ms) && left-- == 0)
+            return i;
+    }
+    return route->up_count;
 }
 
 static const struct route_target *pick(struct exchange *exchange, const struct route *route)
 {
     struct worker *worker = exchange->worker;
-    struct picker picker = {.exchange = exchange, .now_ms = net_loop_now_ms(&worker->loop)};
-    picker.ignores_ejection =
-        !worker->has_ejections || are_too_many_ejected(exchange, route, picker.now_ms);
+    struct picker picker = {
+        .exchange = exchange, .route = route, .now_ms = net_loop_now_ms(&worker->loop)};
+    if (UNLIKELY(picker.now_ms < worker->upstream.ejections_until_ms))
+        picker.spared_from = find_spared(exchange, route, picker.now_ms);
     uint32_t salt = (uint32_t)(rng_next(&worker->loop.rng) >> 32);
     enum route_strategy strategy = table_strategy(worker->table);
     const struct route_target *chosen = route_pick(route, strategy, salt, is_usable, &picker);
-    if (!chosen && !picker.ignores_ejection) {
-        picker.ignores_ejection = true;
+    if (!chosen && picker.spared_from > 0) {
+        picker.spared_from = 0;
         chosen = route_pick(route, strategy, salt, is_usable, &picker);
     }
-    if (!chosen && exchange->may_stay)
-        chosen = route_pick(route, strategy, salt, NULL, NULL);
+    if (!chosen && exchange->stale_tries) {
+        picker.takes_stale = true;
+        chosen = route_pick(route, strategy, salt, is_usable, &picker);
+    }
+    exchange->is_only_target = route->up_count == 1;
     return chosen;
 }
 
@@ -169,16 +179,24 @@ static bool answer_redirect(struct exchange *exchange, const struct route_def *d
     return true;
 }
 
+// A further try finds nobody: the answer is that of the try before.
+static void answer_as_tried(struct exchange *exchange)
+{
+    exchange->reason = exchange->retry_reason;
+    exchange_fail(exchange, exchange->retry_status, STR_NULL);
+}
+
 static void answer_without_target(struct exchange *exchange)
 {
     if (exchange->tries > 0) {
-        exchange->reason = exchange->retry_reason;
-        exchange_fail(exchange, exchange->retry_status, STR_NULL);
+        answer_as_tried(exchange);
         return;
     }
+    const struct page *page = exchange->worker->page;
     counter_add(&exchange->worker->counters.no_target, 1);
     exchange->reason = "no_target";
-    exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
+    struct str text = page->text.len ? page->text : STR_NULL; // else our own words
+    exchange_answer(exchange, 503, STR("Retry-After: 1\r\n"), page->content_type, text);
 }
 
 // True when the client may use the route; else it has been told, or waits for a verdict.
@@ -212,6 +230,10 @@ static void answer_without_route(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->request_head;
+    if (exchange->tries > 0) {
+        answer_as_tried(exchange);
+        return;
+    }
     counter_add(&worker->counters.no_route, 1);
     log_debug("no route for %.*s%.*s", STR_FMT(head->host), STR_FMT(head->target));
     exchange->reason = "no_route";
@@ -252,7 +274,7 @@ static struct upstream_conn *get_conn(struct exchange *exchange, int *status)
     // A further try goes out on a fresh connection: the rest of the pool may be as dead as the
     // first.
     if (exchange->tries <= 1)
-        conn = upstream_get_idle(upstream, exchange->pool, !exchange->is_idempotent,
+        conn = upstream_get_idle(upstream, exchange->pool, exchange->is_idempotent,
                                  &RESPONSE_EVENTS, exchange);
     if (conn) {
         counter_add(&exchange->worker->counters.reused, 1);
@@ -315,7 +337,8 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
     exchange->conn = get_conn(exchange, &status);
     if (!exchange->conn)
         return status;
-    endpoint_pool_begin_request(exchange->pool, net_loop_now_ms(&exchange->worker->loop));
+    exchange->is_probe =
+        endpoint_pool_begin_request(exchange->pool, net_loop_now_ms(&exchange->worker->loop));
     struct iovec parts[1 + BODY_PARTS];
     parts[0] =
         (struct iovec){.iov_base = exchange->worker->loop.out_scratch, .iov_len = (size_t)head_len};
@@ -347,6 +370,21 @@ static bool is_for_us(const struct http_head *head)
         return false;
     const struct http_field *hops = http_find(head, HTTP_FIELD_MAX_FORWARDS);
     return str_eq(head->path, STR("*")) || (hops && str_eq(hops->value, STR("0")));
+}
+
+// What we are short of says nothing about the target, and it would be no better elsewhere.
+static bool is_shortage(int rc)
+{
+    return rc == UV_EMFILE || rc == UV_ENFILE || rc == UV_ENOMEM || rc == UV_ENOBUFS;
+}
+
+// A socket that refuses the first byte has sent none; of TLS records some may be out.
+static enum try_failure how_sending_failed(const struct exchange *exchange)
+{
+    const struct upstream_conn *conn = exchange->conn;
+    if (conn && conn->pool->endpoint->tls)
+        return conn->is_reused ? TRY_STALE : TRY_FAILED;
+    return TRY_UNSENT;
 }
 
 void forward_request(struct exchange *exchange, const struct iovec *body, int count)
@@ -381,8 +419,11 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
     }
     if (exchange->tries == 0)
         counter_add(&counters->requests, 1);
+    else
+        counter_add(&exchange->counters->retries, 1); // of the target before
     exchange_pin_target(exchange, target, counters, pool);
     exchange->tried[exchange->tries++] = target->endpoint;
+    exchange->retried_statuses = chosen->def->retried_statuses;
 
     int len = compose(exchange, chosen, normal_path);
     if (len < 0) {
@@ -390,19 +431,20 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
         return;
     }
     int rc = send_to(exchange, len, body, count);
-    if (rc < 0 && exchange->conn && !sock_is_peers_fault(rc)) {
+    if (rc >= 0)
+        return;
+    if (exchange->conn ? !sock_is_peers_fault(rc) : is_shortage(rc)) {
         // Ours, and part of the request may be out.
-        exchange->reason = "out_of_memory";
-        exchange_fail(exchange, 503, STR_NULL);
+        exchange->reason = "shortage";
+        exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
         return;
     }
-    if (rc < 0) {
-        // A pooled connection that refuses bytes was closed by the other side: no failure of the
-        // target.
-        if (!exchange->conn || !exchange->conn->is_reused) {
-            counter_add(&counters->connect_failures, 1);
-            exchange_note_failure(exchange);
-        }
-        exchange_retry(exchange, true, 502, "connect_failed");
+    // A pooled connection that refuses bytes was closed by the other side: no failure of the
+    // target.
+    bool is_stale = exchange->conn && exchange->conn->is_reused;
+    if (!is_stale) {
+        counter_add(&counters->connect_failures, 1);
+        exchange_note_failure(exchange, EJECT_CONNECT);
     }
+    exchange_retry(exchange, how_sending_failed(exchange), 502, "connect_failed");
 }

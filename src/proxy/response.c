@@ -22,7 +22,7 @@ static void refuse(struct exchange *exchange, enum http_refusal refusal)
 {
     counter_add(&exchange->worker->refusals[1][refusal], 1);
     counter_add(&exchange->worker->counters.refused_responses, 1);
-    exchange_note_failure(exchange);
+    exchange_note_failure(exchange, EJECT_BROKEN);
     exchange_release_conn(exchange, false, true);
     exchange->reason = http_refusal_label(refusal);
     exchange_fail(exchange, 502, STR_NULL);
@@ -37,8 +37,9 @@ static void on_connected(struct upstream_conn *conn, int status)
     bool is_tls = tls_failure(&conn->sock) != NULL;
     counter_add(&exchange->counters->connect_failures, 1);
     counter_add(&exchange->counters->tls_failures, is_tls);
-    exchange_note_failure(exchange);
-    exchange_retry(exchange, true, status == UV_ETIMEDOUT ? 504 : 502,
+    bool is_late = status == UV_ETIMEDOUT;
+    exchange_note_failure(exchange, is_tls ? EJECT_TLS : is_late ? EJECT_TIMEOUT : EJECT_CONNECT);
+    exchange_retry(exchange, TRY_UNSENT, is_late ? 504 : 502,
                    is_tls ? "tls_failed" : "connect_failed");
 }
 
@@ -99,7 +100,7 @@ static void pass_body(struct exchange *exchange, const struct http_answer *answe
     }
     if (rc < 0) {
         counter_add(&exchange->worker->refusals[1][-rc], 1);
-        exchange_note_failure(exchange);
+        exchange_note_failure(exchange, EJECT_BROKEN);
         exchange_abort(exchange, false);
         return;
     }
@@ -113,7 +114,7 @@ static void pass_body(struct exchange *exchange, const struct http_answer *answe
             return;
         exchange->phase = EXCHANGE_ANSWERING;
         exchange_note_response(exchange, exchange->worker->response_head.status);
-        exchange_note_success(exchange);
+        exchange_note_answer(exchange, exchange->worker->response_head.status);
     } else {
         rc = count > 0 ? exchange->stream->ops->send(exchange->stream, parts, count) : 0;
     }
@@ -207,7 +208,7 @@ static void begin_tunnel(struct exchange *exchange, char *rest, size_t len)
     if (send_head(exchange, &answer, NULL, 0) < 0)
         return;
     exchange_note_response(exchange, 101);
-    exchange_note_success(exchange);
+    exchange_note_answer(exchange, 101);
     tunnel_begin(exchange, rest, len);
 }
 
@@ -238,6 +239,14 @@ static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
         if (worker->access_log &&
             (worker->response_head.status == 101 || worker->response_head.status >= 200))
             exchange->answered_us = clock_now_us();
+        int status = worker->response_head.status;
+        if (status >= 200 && exchange_wants_retry(exchange, status)) {
+            exchange_note_answer(exchange, status);
+            exchange_retry(exchange, TRY_PAID, status, "upstream_status");
+            break;
+        }
+        if (status == 101 || status >= 200)
+            exchange_forget_request(exchange); // from here on it is never sent again
         if (worker->response_head.status == 101) {
             begin_tunnel(exchange, rest, rest_len);
             break;
@@ -275,11 +284,9 @@ static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
     }
     if (is_unsolicited(exchange)) {
         counter_add(&exchange->worker->counters.surplus_bytes, 1);
-        exchange_retry(exchange, false, 502, "upstream_closed");
+        exchange_retry(exchange, TRY_STALE, 502, "upstream_closed");
         return;
     }
-    // The first byte: from here on the request has been accepted and is never sent again.
-    exchange_forget_request(exchange);
     if (exchange->response) {
         struct block_pool *blocks = &exchange->worker->loop.blocks;
         // A head ends in LF: until one comes nothing new can be known of it.
@@ -300,17 +307,20 @@ static void on_end(struct upstream_conn *conn)
 {
     struct exchange *exchange = conn->user;
     if (exchange->phase == EXCHANGE_WAITING) {
-        bool is_stale = conn->is_reused && exchange->can_replay;
+        // A pooled connection that ends without a byte was closed for being idle: no fault of the
+        // target.
+        bool is_stale = conn->is_reused && exchange->can_replay && !exchange->response &&
+                        exchange->interim == 0;
         if (!is_stale)
-            exchange_note_failure(exchange);
-        exchange_retry(exchange, false, 502,
+            exchange_note_failure(exchange, EJECT_BROKEN);
+        exchange_retry(exchange, is_stale ? TRY_STALE : TRY_FAILED, 502,
                        tls_failure(&conn->sock) ? "tls_failed" : "upstream_closed");
         return;
     }
     struct iovec parts[BODY_PARTS];
     int count;
     if (!body_end(&exchange->download, parts, &count)) {
-        exchange_note_failure(exchange);
+        exchange_note_failure(exchange, EJECT_BROKEN);
         exchange_abort(exchange, false);
         return;
     }
@@ -328,7 +338,7 @@ static void on_failed(struct upstream_conn *conn, int status)
         return; // it answers without reading the rest, as it may
     counter_add(&exchange->worker->counters.target_write_timeouts, status == UV_ETIMEDOUT);
     if (exchange->phase == EXCHANGE_WAITING && status == UV_ETIMEDOUT) {
-        exchange_note_failure(exchange);
+        exchange_note_failure(exchange, EJECT_TIMEOUT);
         exchange->reason = "upstream_timeout";
         exchange_fail(exchange, 504, STR_NULL);
         return;
@@ -337,7 +347,7 @@ static void on_failed(struct upstream_conn *conn, int status)
         on_end(conn);
         return;
     }
-    exchange_note_failure(exchange);
+    exchange_note_failure(exchange, EJECT_BROKEN);
     exchange_abort(exchange, false);
 }
 

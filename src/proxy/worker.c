@@ -38,6 +38,7 @@ static void take_config(struct worker *worker, const struct proxy_config *config
         .max_idle = config->max_idle_per_endpoint,
         .tls_handshake_timeout_ms = config->upstream_handshake_timeout_ms,
         .write_timeout_ms = config->upstream_write_timeout_ms,
+        .eject = config->eject,
     };
 }
 

@@ -65,7 +65,6 @@ struct worker {
     uint32_t client_max;
     struct address_counts address_counts;
     struct list free_exchanges; // kept for reuse
-    bool has_ejections;         // some endpoint was ejected and has not succeeded since
 
     // Scratch of one parse at a time.
     struct http_head request_head;

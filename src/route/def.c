@@ -257,8 +257,25 @@ static void read_access(struct route_def *def, struct ip_net *nets, struct write
     *w->at++ = '\0';
 }
 
+// Between ';' or '|' as in allow, as a comma ends nothing in a tag.
+static void read_retry(struct route_def *def, struct str value)
+{
+    size_t from = 0;
+    for (size_t i = 0; i <= value.len && value.len > 0; i++) {
+        if (i < value.len && !memchr(",;|", value.ptr[i], 3))
+            continue;
+        uint64_t status;
+        struct str item = str_make(value.ptr + from, i - from);
+        uint8_t bit = str_to_u64(item, &status) && status < 600 ? route_retry_bit((int)status) : 0;
+        def->retried_statuses |= bit;
+        def->has_bad_retry = def->has_bad_retry || bit == 0;
+        from = i + 1;
+    }
+}
+
 static void read_options(struct route_def *def)
 {
+    read_retry(def, option_value(def, STR("retry")));
     def->strip = option_value(def, STR("strip"));
     def->prepend = option_value(def, STR("prepend"));
     def->host_option = option_value(def, STR("host"));
@@ -348,6 +365,8 @@ const char *route_def_warning(const struct route_def *def)
         has_redirect = has_redirect || str_eq(def->options[i].key, STR("redirect"));
     if (has_redirect && def->redirect_code == 0)
         return "redirect: the code is not a number from 300 to 399; requests are proxied instead";
+    if (def->has_bad_retry)
+        return "retry: only the statuses 429, 500, 502, 503 and 504 can be tried elsewhere";
     if (def->redirect_code == 0 && def->scheme == ROUTE_SCHEME_OTHER)
         return "the destination is not of the form http://host:port/ and cannot be proxied to";
     return NULL;

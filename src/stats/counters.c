@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stats/counters.h"
 
-void target_totals_add(struct target_totals *totals, const struct target_counters *counters,
-                       uint64_t now_ms)
+void target_totals_add(struct target_totals *totals, const struct target_counters *counters)
 {
 #define X(name, help) totals->name += counter_get(&counters->name);
     TARGET_COUNTERS(X)
 #undef X
     totals->in_flight += counter_get(&counters->in_flight);
-    totals->ejected_by += counter_get(&counters->ejected_until_ms) > now_ms;
     code_hists_add(&totals->latency, &counters->durations);
 }
 

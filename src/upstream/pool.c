@@ -13,7 +13,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { KEEPALIVE_DEFAULT_MS = 15000 };
+enum {
+    KEEPALIVE_DEFAULT_MS = 15000,
+    PROBE_WATCH_MS = 60000, // an endpoint that nobody has asked for so long has its probe to come
+};
 
 static struct upstream_conn *conn_of(struct sock *sock)
 {
@@ -217,12 +220,14 @@ static const struct sock_events SOCK_EVENTS = {
 };
 
 struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoint_pool *pool,
-                                        bool checks_liveness,
-                                        const struct upstream_conn_events *events, void *user)
+                                        bool can_repeat, const struct upstream_conn_events *events,
+                                        void *user)
 {
+    if (UNLIKELY(!can_repeat) && net_loop_now_ms(upstream->loop) < pool->distrusted_until_ms)
+        return NULL;
     while (!list_is_empty(&pool->idle)) {
         struct upstream_conn *conn = CONTAINER_OF(pool->idle.next, struct upstream_conn, idle_link);
-        if (checks_liveness && sock_is_readable_now(&conn->sock)) {
+        if (UNLIKELY(!can_repeat) && sock_is_readable_now(&conn->sock)) {
             close_conn(conn, false);
             continue;
         }
@@ -283,7 +288,7 @@ struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoin
         return NULL;
     }
     // Names with several addresses: another one for each connection that follows a failure.
-    unsigned at = pool->failures % addresses->count;
+    unsigned at = pool->ejection.failures % addresses->count;
     *status = sock_connect(&conn->sock, (const struct sockaddr *)&addresses->at[at]);
     if (*status != 0) {
         close_conn(conn, false);
@@ -328,35 +333,50 @@ void upstream_drain(struct upstream *upstream)
 
 void endpoint_pool_succeeded(struct endpoint_pool *pool)
 {
-    pool->failures = 0;
-    pool->ejections = 0;
-    pool->ejected_until_ms = 0;
-    pool->is_probing = false;
+    ejection_succeed(&pool->ejection);
 }
 
-bool endpoint_pool_failed(struct endpoint_pool *pool, struct upstream *upstream)
+bool endpoint_pool_failed(struct endpoint_pool *pool, struct upstream *upstream,
+                          enum eject_cause cause, bool was_probe, bool may_eject)
 {
-    pool->failures++;
-    bool was_probe = pool->is_probing;
-    pool->is_probing = false;
-    if (pool->failures < EJECT_AFTER_FAILURES && !was_probe)
-        return false;
+    const struct eject_config *config = &upstream->config->eject;
     uint64_t now_ms = net_loop_now_ms(upstream->loop);
-    if (!was_probe && pool->ejected_until_ms > now_ms)
-        return false; // requests that were under way when it was ejected
-    uint32_t hold_ms = EJECT_FIRST_MS << MIN(pool->ejections, 4u);
-    hold_ms = MIN(hold_ms, (uint32_t)EJECT_MAX_MS);
-    // +-10 %, so that workers and proxies do not probe in step.
-    hold_ms += rng_below(&upstream->loop->rng, hold_ms / 5) - hold_ms / 10;
-    pool->ejected_until_ms = now_ms + hold_ms;
-    pool->ejections++;
+    if (!ejection_fail(&pool->ejection, config, &upstream->loop->rng, now_ms, cause, was_probe,
+                       may_eject))
+        return false;
+    uint32_t life = atomic_load_explicit(&pool->endpoint->life, memory_order_relaxed);
+    atomic_store_explicit(&pool->life, life, memory_order_relaxed);
+    uint64_t matters_until_ms = ejection_until_ms(&pool->ejection) + PROBE_WATCH_MS;
+    upstream->ejections_until_ms = MAX(upstream->ejections_until_ms, matters_until_ms);
     return true;
 }
 
-void endpoint_pool_begin_request(struct endpoint_pool *pool, uint64_t now_ms)
+static bool is_of_this_life(const struct endpoint_pool *pool)
 {
-    if (LIKELY(pool->ejected_until_ms == 0) || now_ms < pool->ejected_until_ms)
-        return;
-    pool->is_probing = true;
-    pool->ejected_until_ms = now_ms + EJECT_FIRST_MS;
+    return atomic_load_explicit(&pool->life, memory_order_relaxed) ==
+           atomic_load_explicit(&pool->endpoint->life, memory_order_relaxed);
+}
+
+bool endpoint_pool_admits_ejected(struct endpoint_pool *pool, uint64_t now_ms, bool can_repeat)
+{
+    if (!is_of_this_life(pool))
+        ejection_succeed(&pool->ejection);
+    return ejection_admits(&pool->ejection, now_ms, can_repeat);
+}
+
+struct endpoint_ejection endpoint_ejection_read(const struct endpoint *endpoint,
+                                                unsigned worker_count, uint64_t now_ms)
+{
+    struct endpoint_ejection told = {0};
+    for (unsigned i = 0; endpoint && i < worker_count; i++) {
+        const struct endpoint_pool *pool = atomic_load_explicit(
+            (_Atomic(struct endpoint_pool *) *)&endpoint->pools[i], memory_order_acquire);
+        uint64_t until_ms = pool ? ejection_until_ms(&pool->ejection) : 0;
+        if (until_ms <= now_ms || !is_of_this_life(pool))
+            continue;
+        told.workers++;
+        told.until_ms = MAX(told.until_ms, until_ms);
+        told.cause = atomic_load_explicit(&pool->ejection.cause, memory_order_relaxed);
+    }
+    return told;
 }

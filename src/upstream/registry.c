@@ -192,6 +192,16 @@ static bool can_be_proxied_to(const struct route_def *def)
            (def->scheme == ROUTE_SCHEME_HTTP || def->scheme == ROUTE_SCHEME_HTTPS);
 }
 
+// What comes up, for the first time or again, starts with a clean record.
+static struct target *with_health(struct target *target, const struct route_def *def)
+{
+    bool is_up = def->health == ROUTE_UP;
+    if (is_up && !target->was_up && target->endpoint)
+        atomic_fetch_add_explicit(&target->endpoint->life, 1, memory_order_relaxed);
+    target->was_up = is_up;
+    return target;
+}
+
 static struct target *bind_target(void *ctx, const struct route_def *def)
 {
     struct targets *targets = ctx;
@@ -229,8 +239,9 @@ static struct target *bind_target(void *ctx, const struct route_def *def)
             atomic_store_explicit(&target->is_retired, false, memory_order_relaxed);
             list_remove(&target->link);
             list_push_back(&targets->live, &target->link);
+            target->was_up = false;
         }
-        return target;
+        return with_health(target, def);
     }
     target = mem_zalloc(sizeof *target + targets->worker_count * sizeof target->counters[0]);
     if (!target) {
@@ -253,7 +264,7 @@ static struct target *bind_target(void *ctx, const struct route_def *def)
         free_target(targets, target);
         return NULL;
     }
-    return target;
+    return with_health(target, def);
 }
 
 static void unbind_target(void *ctx, struct target *target)

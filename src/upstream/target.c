@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upstream/target.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 struct target_counters *target_counters_of(struct target *target, unsigned worker)
@@ -27,11 +26,10 @@ void target_totals_read(const struct target *target, unsigned worker_count,
                         struct target_totals *totals)
 {
     *totals = (struct target_totals){0};
-    uint64_t now_ms = clock_now_ms();
     for (unsigned i = 0; i < worker_count; i++) {
         const struct target_counters *counters = atomic_load_explicit(
             (_Atomic(struct target_counters *) *)&target->counters[i], memory_order_acquire);
         if (counters)
-            target_totals_add(totals, counters, now_ms);
+            target_totals_add(totals, counters);
     }
 }

@@ -92,6 +92,11 @@ SHOWN = {
     "proxy.upstream.capath": ("Proxy.Upstream.CAPath", "{SCRATCH}"),
     "proxy.tunnel.idletimeout": ("Proxy.Tunnel.IdleTimeout", 26 * 60 * SECOND),
     "proxy.retry.attempts": ("Proxy.Retry.Attempts", 3),
+    "proxy.retry.budget": ("Proxy.Retry.Budget", 30),
+    "proxy.eject.failures": ("Proxy.Eject.Failures", 4),
+    "proxy.eject.time": ("Proxy.Eject.Time", 6 * SECOND),
+    "proxy.eject.maxtime": ("Proxy.Eject.MaxTime", 70 * SECOND),
+    "proxy.eject.gateway": ("Proxy.Eject.Gateway", False),
     "log.access.format": ("Log.AccessFormat", "combined"),
     "log.access.target": ("Log.AccessTarget", "stdout"),
     "log.routes.format": ("Log.RoutesFormat", "detail"),  # the old name rules

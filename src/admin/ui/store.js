@@ -6,9 +6,9 @@ import { History } from "./dom.js";
 // Positions in a row's figures: see rows_write_figures.
 export const F = {
   RATE: 1, ERROR_RATE: 2, P50: 3, P99: 4, REQUESTS: 5, ERRORS: 6, FAILURES: 7, IN_FLIGHT: 8,
-  EJECTED: 9, BYTES_IN: 10, BYTES_OUT: 11,
+  EJECTED: 9, BYTES_IN: 10, BYTES_OUT: 11, EJECTED_S: 12, EJECT_CAUSE: 13,
 };
-const NO_FIGURES = new Array(12).fill(0);
+const NO_FIGURES = new Array(14).fill(0);
 
 export function words(filter) {
   return filter.toLowerCase().split(/\s+/).filter((word) => word !== "");

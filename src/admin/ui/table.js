@@ -110,9 +110,14 @@ function drawRoute(row, route) {
   setText(cells.inflight, count(route.inFlight));
 }
 
+// By enum eject_cause of upstream/eject.h.
+const EJECT_CAUSES = ["", "it cannot be connected to", "it fails in the TLS handshake",
+  "it does not answer in time", "it closes or garbles its responses",
+  "it answers with 502, 503 or 504"];
+
 function stateOf(target) {
   if (!isUp(target)) return [target.health, "down"];
-  if (target.figures[F.EJECTED] > 0) return ["ejected", "ejected"];
+  if (target.figures[F.EJECTED] > 0) return [`ejected ${target.figures[F.EJECTED_S]} s`, "ejected"];
   return ["up", "up"];
 }
 
@@ -123,7 +128,8 @@ function drawTarget(row, target) {
   setText(row.state, text);
   setClass(row.state, `state ${state}`);
   setTitle(cells.health, state === "ejected"
-    ? `held out by ${f[F.EJECTED]} worker(s) for consecutive failures` : target.note);
+    ? `held out by ${f[F.EJECTED]} worker(s): ${EJECT_CAUSES[f[F.EJECT_CAUSE]] || "it fails"}`
+    : target.note);
   setClass(row.root, `row target ${state}${target.isSuspicious ? " suspicious" : ""}`);
   setText(cells.weight, isUp(target) ? percent(target.weight) : "–");
   setText(row.rate, f[F.REQUESTS] ? rate(f[F.RATE]) : "–");

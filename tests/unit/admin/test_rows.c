@@ -104,7 +104,7 @@ static void test_rows_show_figures(void **state)
     counter_add(&counters->bytes_in, 11);
     counter_add(&counters->bytes_out, 12);
     code_hists_record(&counters->durations, 200, 7);
-    atomic_store(&counters->ejected_until_ms, 9000);
+    world_eject(world, "http://127.0.0.1:1/", 9500, EJECT_TLS);
     sampler_tick(sampler, 1000);
 
     cJSON *json = routes_of(world, false);
@@ -118,15 +118,18 @@ static void test_rows_show_figures(void **state)
     assert_true(number_of(row, "bytes_in") == 11);
     assert_true(number_of(row, "bytes_out") == 12);
     assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "ejected")));
+    assert_true(number_of(row, "ejected_s") == 9);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(row, "ejected_why")),
+                        "fails in the TLS handshake");
     cJSON_Delete(json);
 
     struct buf out;
     buf_init(&out, 4096);
     rows_write_figures(&out, 3, world_target(world, "http://127.0.0.1:1/"));
-    assert_true(str_eq(buf_str(&out), STR("[3,10,1,0.007,0.007,50,5,2,0,1,11,12]")));
+    assert_true(str_eq(buf_str(&out), STR("[3,10,1,0.007,0.007,50,5,2,0,1,11,12,9,2]")));
     buf_clear(&out);
     rows_write_figures(&out, 4, NULL);
-    assert_true(str_eq(buf_str(&out), STR("[4,0,0,0,0,0,0,0,0,0,0,0]")));
+    assert_true(str_eq(buf_str(&out), STR("[4,0,0,0,0,0,0,0,0,0,0,0,0,0]")));
     buf_fini(&out);
 
     struct rows_counts counts = rows_count_targets(feed_table(world->feed));

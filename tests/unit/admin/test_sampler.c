@@ -133,7 +133,7 @@ static void test_services_sum_their_targets(void **state)
     serve(world_counters(world, A, 0), 5, 100);
     serve(world_counters(world, B, 1), 7, 200);
     counter_add(&world_counters(world, A, 0)->in_flight, 2);
-    atomic_store(&world_counters(world, B, 1)->ejected_until_ms, 5000);
+    world_eject(world, B, 5000, EJECT_CONNECT);
     sampler_tick(sampler, 1000);
     sampler_read(sampler, 1500); // reading twice counts nothing twice
     const struct service_sums *web = service_of(sampler, "web");

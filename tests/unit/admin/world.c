@@ -215,3 +215,14 @@ struct target_counters *world_counters(struct world *world, const char *dst, uns
     assert_non_null(counters);
     return counters;
 }
+
+void world_eject(struct world *world, const char *dst, uint64_t until_ms, enum eject_cause cause)
+{
+    struct endpoint *endpoint = world_target(world, dst)->endpoint;
+    struct upstream upstream = {.worker = 0};
+    struct endpoint_pool *pool = upstream_pool_of(&upstream, endpoint);
+    assert_non_null(pool);
+    atomic_store(&pool->life, atomic_load(&endpoint->life));
+    atomic_store(&pool->ejection.cause, cause);
+    atomic_store(&pool->ejection.until_ms, until_ms);
+}

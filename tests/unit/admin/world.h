@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "admin/admin.h"
+#include "upstream/pool.h"
 
 struct world {
     uv_loop_t loop;
@@ -37,3 +38,5 @@ void world_set_unhealthy(struct world *world, const char *service, const char *c
 struct target *world_target(struct world *world, const char *dst);
 // A worker's counters of it, created as by a first request.
 struct target_counters *world_counters(struct world *world, const char *dst, unsigned worker);
+// Its endpoint is ejected by worker 0.
+void world_eject(struct world *world, const char *dst, uint64_t until_ms, enum eject_cause cause);

@@ -6,11 +6,14 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "upstream/pool.h"
 
 static struct net_loop loop;
 static struct upstream upstream;
-static struct upstream_config config;
+static struct upstream_config config = {
+    .eject = {.failures = 3, .first_ms = 5000, .max_ms = 60000},
+};
 
 static int setup(void **state)
 {
@@ -29,79 +32,48 @@ static int teardown(void **state)
     return 0;
 }
 
-static bool fail_times(struct endpoint_pool *pool, int times)
-{
-    bool was_ejected = false;
-    for (int i = 0; i < times; i++)
-        was_ejected = endpoint_pool_failed(pool, &upstream);
-    return was_ejected;
-}
-
-static void three_failures_in_a_row_eject(void **state)
+static void what_came_up_anew_is_in_use_again(void **state)
 {
     (void)state;
-    struct endpoint_pool pool = {0};
+    struct endpoint endpoint = {0};
+    struct endpoint_pool pool = {.endpoint = &endpoint};
     uint64_t now_ms = net_loop_now_ms(&loop);
-    assert_false(fail_times(&pool, 2));
-    endpoint_pool_succeeded(&pool);
-    assert_false(fail_times(&pool, 2));
-    assert_true(endpoint_pool_is_usable(&pool, now_ms));
-    assert_true(fail_times(&pool, 1));
-    assert_false(endpoint_pool_is_usable(&pool, now_ms));
-    assert_in_range(pool.ejected_until_ms - now_ms, EJECT_FIRST_MS * 9 / 10,
-                    EJECT_FIRST_MS * 11 / 10);
-    // What was under way when it was ejected does not count again.
-    assert_false(fail_times(&pool, 10));
+    for (unsigned i = 0; i < config.eject.failures; i++)
+        endpoint_pool_failed(&pool, &upstream, EJECT_TLS, false, true);
+    assert_false(endpoint_pool_admits(&pool, now_ms, true));
+    assert_true(upstream.ejections_until_ms > ejection_until_ms(&pool.ejection));
+    atomic_fetch_add(&endpoint.life, 1); // the registry's word
+    assert_true(endpoint_pool_admits(&pool, now_ms, true));
+    assert_int_equal(ejection_until_ms(&pool.ejection), 0);
 }
 
-static void after_the_hold_down_one_probe_goes_out(void **state)
+static void what_is_told_of_an_ejection(void **state)
 {
     (void)state;
-    struct endpoint_pool pool = {0};
-    assert_true(fail_times(&pool, 3));
-    uint64_t later_ms = pool.ejected_until_ms;
-    assert_true(endpoint_pool_is_usable(&pool, later_ms));
-    endpoint_pool_begin_request(&pool, later_ms);
-    assert_false(endpoint_pool_is_usable(&pool, later_ms));
-    endpoint_pool_succeeded(&pool);
-    assert_true(endpoint_pool_is_usable(&pool, later_ms));
-    assert_int_equal(pool.ejected_until_ms, 0);
-}
-
-static void a_failed_probe_ejects_for_longer_each_time(void **state)
-{
-    (void)state;
-    struct endpoint_pool pool = {0};
-    assert_true(fail_times(&pool, 3));
-    uint64_t expected_ms = EJECT_FIRST_MS;
-    for (int i = 0; i < 8; i++) {
-        endpoint_pool_begin_request(&pool, pool.ejected_until_ms);
-        assert_true(fail_times(&pool, 1));
-        expected_ms = MIN(expected_ms * 2, (uint64_t)EJECT_MAX_MS);
-        uint64_t hold_ms = pool.ejected_until_ms - net_loop_now_ms(&loop);
-        assert_in_range(hold_ms, expected_ms * 9 / 10, expected_ms * 11 / 10);
-    }
-}
-
-static void a_probe_that_says_nothing_does_not_block_the_next(void **state)
-{
-    (void)state;
-    struct endpoint_pool pool = {0};
-    assert_true(fail_times(&pool, 3));
-    uint64_t probe_ms = pool.ejected_until_ms;
-    endpoint_pool_begin_request(&pool, probe_ms); // its client goes away
-    assert_true(endpoint_pool_is_usable(&pool, probe_ms + EJECT_FIRST_MS));
+    struct endpoint *endpoint = mem_zalloc(sizeof *endpoint + 2 * sizeof endpoint->pools[0]);
+    assert_non_null(endpoint);
+    struct endpoint_pool pool = {.endpoint = endpoint};
+    atomic_store(&endpoint->pools[1], &pool); // worker 0 has none
+    uint64_t now_ms = net_loop_now_ms(&loop);
+    assert_int_equal(endpoint_ejection_read(endpoint, 2, now_ms).workers, 0);
+    for (unsigned i = 0; i < config.eject.failures; i++)
+        endpoint_pool_failed(&pool, &upstream, EJECT_TIMEOUT, false, true);
+    struct endpoint_ejection told = endpoint_ejection_read(endpoint, 2, now_ms);
+    assert_int_equal(told.workers, 1);
+    assert_int_equal(told.until_ms, ejection_until_ms(&pool.ejection));
+    assert_int_equal(told.cause, EJECT_TIMEOUT);
+    assert_int_equal(endpoint_ejection_read(endpoint, 2, told.until_ms).workers, 0);
+    atomic_fetch_add(&endpoint->life, 1);
+    assert_int_equal(endpoint_ejection_read(endpoint, 2, now_ms).workers, 0);
+    assert_int_equal(endpoint_ejection_read(NULL, 2, now_ms).workers, 0);
+    mem_free(endpoint);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(three_failures_in_a_row_eject, setup, teardown),
-        cmocka_unit_test_setup_teardown(after_the_hold_down_one_probe_goes_out, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_failed_probe_ejects_for_longer_each_time, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_probe_that_says_nothing_does_not_block_the_next, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(what_came_up_anew_is_in_use_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_told_of_an_ejection, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
