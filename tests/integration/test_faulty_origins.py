@@ -52,7 +52,8 @@ def test_what_is_cut_in_the_body_is_cut_for_the_client(fault):
 @pytest.mark.parametrize("idle", [0.001, 0.003, 0.01])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_origins_that_close_idle_connections(idle, method):
-    """A POST may meet the end of the connection that it was put on, and is then not repeated."""
+    """A POST may meet the end of the connection that it was put on, and is not repeated then. But once is
+    enough: from then on those that cannot be repeated go on connections of their own."""
     with FaultyOrigins("good", idle_close=idle) as origins, proxy_for(origins) as tagway:
         load = Numbered(tagway.port, REQUESTS, method, connections=2, body=b"x").run()
         delivered, _ = origins.result()
@@ -62,7 +63,7 @@ def test_origins_that_close_idle_connections(idle, method):
             assert len(delivered) == REQUESTS
         else:
             assert set(load.failures()) <= {502}
-            assert sum(load.failures().values()) <= REQUESTS / 50
+            assert sum(load.failures().values()) <= 2 * len(origins.ports)
 
 
 @pytest.mark.parametrize("fault", BEFORE + AFTER + LATE + ["garbage", "unavailable", "answer_early"])
