@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,8 +34,12 @@ static bool number_in(const char *name, uint64_t *number)
 static bool judge(int fd, struct sockaddr_storage *addr)
 {
     int listens = 0;
+    int on = 1;
     socklen_t len = sizeof listens, addr_size = sizeof *addr;
     memset(addr, 0, sizeof *addr);
+    // As listener_bind sets them; connections get them from the listener. Failing does little harm.
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens &&
            getsockname(fd, (struct sockaddr *)addr, &addr_size) == 0 &&

@@ -17,6 +17,7 @@ from harness.process import SLOWNESS, wait_until
 from harness.tagway import BINARY, Tagway, route
 
 from test_http_streams import UPGRADE, websocket_echo
+from test_socket_activation import Manager
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -30,12 +31,13 @@ def successors_are_ours():
 class Upgraded(Tagway):
     """A tagway that is replaced; `pid` is the process that serves."""
 
-    def __init__(self, tmp_path, text, routes, options=None):
+    def __init__(self, tmp_path, text, routes, options=None, env=None):
         self.properties = tmp_path / "tagway.properties"
         self.properties.write_text(text)
         self.program = tmp_path / "program"
         os.symlink(BINARY, self.program)
-        super().__init__(routes, {"cfg": str(self.properties), **(options or {})}, binary=str(self.program))
+        super().__init__(routes, {"cfg": str(self.properties), **(options or {})}, env,
+                         binary=str(self.program))
         self.pids = [self.process.pid]
         self.ended = {}
 
@@ -126,6 +128,16 @@ def test_a_new_process_serves_with_the_new_configuration(tmp_path):
             assert tagway.json("/api/ui")["title"] == "new"
             assert tagway.json("/api/config")["Proxy"]["Workers"] == 2
             assert tagway.pid != tagway.pids[0]
+
+
+def test_systemd_is_told_which_process_is_the_main_one(tmp_path):
+    manager = Manager(tmp_path / "notify")
+    with Upgraded(tmp_path, "", "", env={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as tagway:
+        tagway.upgrade()
+        wait_until(lambda: f"MAINPID={tagway.pid}" in manager.texts(), what="MAINPID")
+        tagway.wait_end(tagway.pids[0])
+        assert "STOPPING" not in manager.texts()
+    manager.socket.close()
 
 
 def test_nothing_but_the_sockets_is_left_to_the_new_process(tmp_path):
