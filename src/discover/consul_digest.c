@@ -4,7 +4,8 @@
 // read.
 // 2. It does not tell of ports, meta data and addresses. The catalog wakes up for ports and meta
 //    data of anything, and for instances that come and go (not for health): when its content is the
-//    same and no check came or went either, all are read, at most once in five seconds.
+//    same and no check came or went either, all are read, at most once in five seconds; when one
+//    did, at most once in fifteen, and not if there are many services.
 // 3. A slow round over all services, one minute or longer, finds what is left (node addresses).
 #include "discover/consul_internal.h"
 
@@ -15,6 +16,9 @@ enum {
     EXPLAIN_MS = 1000, // how long a wake-up of the catalog waits for a change that explains it
     SWEEP_PAUSE_MS = 5000,
     SWEEP_READS_PER_S = 40, // within the agent's 50 reads a second
+    // A port may have changed beside an instance that came or went: looked for when it is cheap.
+    EXPLAINED_PAUSE_MS = 15 * 1000,
+    EXPLAINED_SERVICES_MAX = 400,
     ROUND_S = 60,
     ROUND_READS_PER_S = 20,
 };
@@ -114,9 +118,11 @@ void digest_tick(struct consul *consul)
     uint64_t now_ms = clock_now_ms();
     size_t resting = consul->services.count - consul->polled_count;
     bool is_due = consul->sweep_due_ms && now_ms >= consul->sweep_due_ms;
-    if (is_due && consul->members_changed_ms + 2 * EXPLAIN_MS > consul->sweep_due_ms) {
-        consul->sweep_due_ms = 0; // explained
-    } else if (is_due && now_ms - consul->swept_ms >= SWEEP_PAUSE_MS) {
+    bool is_explained = consul->members_changed_ms + 2 * EXPLAIN_MS > consul->sweep_due_ms;
+    uint64_t pause_ms = is_explained ? EXPLAINED_PAUSE_MS : SWEEP_PAUSE_MS;
+    if (is_due && is_explained && resting > EXPLAINED_SERVICES_MAX) {
+        consul->sweep_due_ms = 0;
+    } else if (is_due && now_ms - consul->swept_ms >= pause_ms) {
         consul->sweep_due_ms = 0;
         consul->swept_ms = now_ms;
         consul->sweep_left = resting;

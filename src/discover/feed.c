@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "discover/coalesce.h"
 #include "discover/route_log.h"
 #include "discover/snapshot_text.h"
 
@@ -46,8 +47,7 @@ struct feed {
     struct route_log log;
 
     uv_timer_t publish_timer;
-    uint64_t first_change_ms; // of those not published yet; 0: none
-    uint64_t last_change_ms;
+    struct coalesce coalesce;
     bool is_synced;
     struct feed_totals totals;
 
@@ -77,6 +77,8 @@ struct feed *feed_new(struct uv_loop_s *loop, const struct feed_config *config,
         return NULL;
     }
     feed->config = *config;
+    feed->coalesce =
+        (struct coalesce){.quiet_ms = config->coalesce_ms, .max_ms = config->coalesce_max_ms};
     feed->targets = targets;
     feed->problems = problems;
     feed->on_published = on_published;
@@ -136,22 +138,9 @@ void feed_close(struct feed *feed, void (*on_closed)(void *ctx), void *ctx)
 // A change has come in, or the first table is due.
 static void schedule(struct feed *feed)
 {
-    uint64_t now_ms = clock_now_ms();
-    uint64_t last_change_ms = feed->last_change_ms;
-    feed->last_change_ms = now_ms;
-    if (feed->first_change_ms == 0)
-        feed->first_change_ms = now_ms;
-    if (!feed->is_synced)
-        return;
-    uint64_t delay_ms = 0;
-    bool is_burst = feed->table && now_ms - last_change_ms < feed->config.coalesce_ms;
-    if (is_burst) {
-        uint64_t waited_ms = now_ms - feed->first_change_ms;
-        uint64_t left_ms =
-            feed->config.coalesce_max_ms > waited_ms ? feed->config.coalesce_max_ms - waited_ms : 0;
-        delay_ms = MIN(feed->config.coalesce_ms, left_ms);
-    }
-    uv_timer_start(&feed->publish_timer, on_publish_timer, delay_ms, 0);
+    uint64_t delay_ms = coalesce_note(&feed->coalesce, clock_now_ms(), !feed->table);
+    if (feed->is_synced)
+        uv_timer_start(&feed->publish_timer, on_publish_timer, delay_ms, 0);
 }
 
 static void on_build_problem(void *ctx, const struct route_def *def, struct str text,
@@ -236,7 +225,7 @@ static void feed_publish(struct feed *feed)
     feed->totals.build_us_last = clock_now_us() - start_us;
     feed->totals.build_us_max = MAX(feed->totals.build_us_max, feed->totals.build_us_last);
     feed->totals.tables_built++;
-    feed->first_change_ms = 0;
+    coalesce_done(&feed->coalesce);
     if (!table) {
         // The text may have changed all the same: a comment, a command without effect.
         route_log_flush(&feed->log);

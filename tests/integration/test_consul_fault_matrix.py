@@ -433,3 +433,19 @@ def test_endless_answers_at_once_are_paced(origin):
             began = time.monotonic()
             tagway.wait_route("/late")
             assert time.monotonic() - began < SOON
+
+
+def test_a_service_that_takes_over_a_route_is_told(origin):
+    """It may be meant (two versions of one service), so both are served, but never silently."""
+    with FakeConsul() as consul:
+        consul.set_service("owner", [("o-1", origin.port, ["urlprefix-example.com/pay"])])
+        with Tagway(options=consul.options()) as tagway:
+            tagway.wait_route("/pay", "example.com")
+            assert not tagway.problems()
+            consul.set_service("thief", [("t-1", origin.port, ["urlprefix-EXAMPLE.com/pay"])])
+            problem = wait_until(lambda: (tagway.problems() or [None])[0], 10, "the problem")
+            assert "also serves this host and path" in problem["reason"]
+            assert {"owner", "thief"} <= set(json.dumps(problem).replace('"', " ").split())
+            assert not problem["lost"]
+            consul.set_service("thief", [])
+            wait_until(lambda: not tagway.problems(), 10, "the problem to go")

@@ -175,13 +175,12 @@ static void continuous_change_cannot_put_it_off_for_ever(void **state)
     char src[32];
     feed_set_synced(world->feed, false);
     run_until_published(world, 1);
-    uint64_t start_ms = clock_now_ms();
-    for (int i = 0; clock_now_ms() - start_ms < 900; i++) {
+    // How often is a matter of test_coalesce.c; here the changes never end before it happens.
+    for (int i = 0; world->published < 4; i++) {
         snprintf(src, sizeof src, "/s%d", i);
         assert_int_equal(set_service(world, "web", src), 0);
-        run_for(world, 2);
+        uv_run(&world->loop, UV_RUN_NOWAIT);
     }
-    assert_in_range(world->published, 4, 12); // about every 200 ms, and the first at once
 }
 
 static void manual_routes_come_on_top_and_bad_lines_are_told(void **state)
