@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/manual.h"
 
-#include <string.h>
-
-#include <cjson/cJSON.h>
-
 #include "admin/check.h"
+#include "admin/manual_body.h"
 #include "admin/reply.h"
 #include "base/mem.h"
-#include "http/target.h"
 
 #define MANUAL_PATH STR("/api/manual")
 
@@ -59,76 +55,24 @@ static bool is_at_or_below(struct str path, struct str top)
     return str_starts_with(path, top) && (path.len == top.len || path.ptr[top.len] == '/');
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = char_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-// The value of ?path=, percent-decoded. False when there is none or it is malformed.
-static bool read_path_param(const struct http_head *head, struct buf *out)
-{
-    struct str rest = head->query;
-    struct str item;
-    while (rest.len > 0 && str_split_next(&rest, '&', &item)) {
-        if (!str_starts_with(item, STR("path=")))
-            continue;
-        for (size_t i = strlen("path="); i < item.len; i++) {
-            char c = item.ptr[i];
-            if (c == '%') {
-                int high = i + 2 < item.len ? hex_digit(item.ptr[i + 1]) : -1;
-                int low = i + 2 < item.len ? hex_digit(item.ptr[i + 2]) : -1;
-                c = (char)(high * 16 + low);
-                if (high < 0 || low < 0 || c == '\0')
-                    return false;
-                i += 2;
-            } else if (c == '+') {
-                c = ' ';
-            }
-            buf_append_char(out, c);
-        }
-        return buf_status(out) == 0;
-    }
-    return false;
-}
-
 // --- reading and writing ---
-
-// cJSON ends a text at a NUL, which would cut the document short without a word.
-static bool has_nul(struct str json)
-{
-    for (size_t i = 0; i < json.len; i++) {
-        if (json.ptr[i] == '\0')
-            return true;
-        if (json.ptr[i] == '\\' && str_starts_with(str_from(json, ++i), STR("u0000")))
-            return true;
-    }
-    return false;
-}
 
 static void put(struct api *api, struct server_conn *conn, const struct server_request *request,
                 struct str sub_path)
 {
     const struct backend *backend = api->sources.backend;
-    struct str body = request->body;
+    struct manual_body body;
     struct pending *pending = NULL;
-    // As Go reads it: names without regard to case, whatever follows the object unread.
-    cJSON *json = has_nul(body) ? NULL : cJSON_ParseWithLength(body.ptr, body.len);
-    const cJSON *value = cJSON_GetObjectItem(json, "value");
-    const cJSON *version = cJSON_GetObjectItem(json, "version");
-    if (!cJSON_IsString(value) || (version && !cJSON_IsString(version) && !cJSON_IsNull(version)))
+    if (!manual_body_read(&body, request->body))
         server_reply_text(conn, 400, "want {\"value\": \"...\", \"version\": \"...\"}\n");
     else if (!manual_has_backend(&api->sources))
         server_reply_text(conn, 409, "version mismatch: this registry keeps no overrides\n");
     else if (!(pending = pending_new(conn, request->head)))
         server_reply_text(conn, 503, "out of memory\n");
     else
-        backend->ops->manual_put(backend->self, sub_path, str_of(value->valuestring),
-                                 cJSON_IsString(version) ? str_of(version->valuestring) : STR("0"),
-                                 on_answer, pending);
-    cJSON_Delete(json);
+        backend->ops->manual_put(backend->self, sub_path, body.value, body.version, on_answer,
+                                 pending);
+    manual_body_fini(&body);
 }
 
 static void handle_document(struct api *api, struct server_conn *conn,
@@ -178,7 +122,7 @@ static void handle_override(struct api *api, struct server_conn *conn,
 {
     struct buf sub_path;
     buf_init(&sub_path, SERVER_HEAD_MAX);
-    if (read_path_param(request->head, &sub_path))
+    if (manual_path_read(request->head->query, &sub_path))
         handle_document(api, conn, request, buf_str(&sub_path));
     else
         server_reply_text(conn, 400, "want ?path=, percent-encoded; empty for the main document\n");

@@ -34,7 +34,7 @@ DOORS = {
     r"crypt\.h": (r"auth/htpasswd\.c$",),
     # The second is the configuration that -cfg names by URL.
     r"curl/": (r"discover/", r"app/config_source\.c$"),
-    r"cjson/": (r"discover/", r"admin/(api|manual)\.c$"),
+    r"cjson/": (r"discover/", r"admin/(api|manual_body)\.c$"),
     # Content types to compress; compression.
     r"pcre2\.h": (r"proxy/gzip_types\.c$",),
     r"zlib\.h": (r"proxy/gzip\.c$",),

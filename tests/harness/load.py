@@ -210,10 +210,11 @@ def _content_length(head):
 
 class Origins:
     """Many small keep-alive origins in one process, each on a port of its own and answering with its
-    port number. `arrivals(port)` are the times (time.monotonic) of the requests it got."""
+    port number. `arrivals(port)` are the times (time.monotonic) of the requests it got. ports: those
+    of origins that were killed."""
 
-    def __init__(self, count, body=b""):
-        self.ports = [free_port() for _ in range(count)]
+    def __init__(self, count, body=b"", ports=None):
+        self.ports = ports or [free_port() for _ in range(count)]
         self._commands, theirs = _context.Pipe()
         self._process = _context.Process(target=_serve_all, args=(self.ports, body, theirs), daemon=True)
         self._process.start()
@@ -228,6 +229,9 @@ class Origins:
         return self
 
     def __exit__(self, *_):
+        self.kill()
+
+    def kill(self):
         self._process.kill()
         self._process.join()
 
@@ -262,7 +266,10 @@ def _serve_all(ports, body, pipe):
             if not mark or len(rest) < length:
                 break
             arrivals[port].append(time.monotonic())
-            sock.sendall(answer)
+            try:
+                sock.sendall(answer)
+            except OSError:
+                break  # the client has left; the next read tells
             buffer = rest[length:]
         buffers[sock] = buffer
 
