@@ -14,10 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/arena.h"
+#include "app/options.h"
 #include "base/mem.h"
 #include "proxy/client.h"
-#include "proxy/gzip_types.h"
 #include "proxy/page.h"
 #include "proxy/worker.h"
 #include "route/routes.h"
@@ -97,38 +96,33 @@ static void publish_routes(void)
     targets_publish(targets, table);
 }
 
+// The options' defaults, and what the settings make of them.
 static void configure(uint8_t settings)
 {
-    static struct arena arena;
-    static const struct gzip_types *gzip_types;
-    if (!gzip_types) {
+    static struct options options;
+    static bool is_read;
+    if (!is_read) {
+        static char program[] = "tagway", compress[] = "-proxy.gzip.contenttype=^text/";
+        char *argv[] = {program, compress, NULL};
+        static char *const no_environment[] = {NULL};
         struct err err;
-        arena_init(&arena);
-        REQUIRE(gzip_types_compile(&arena, STR("^text/"), &gzip_types, &err) == 0);
+        bool is_usage_error;
+        REQUIRE(options_read(&options, 2, argv, no_environment, &err, &is_usage_error) == 0);
+        is_read = true;
     }
-    config = (struct proxy_config){
-        .listener_count = 1,
-        .worker_count = 1,
-        .noroute_status = 404,
-        .request_limits = HTTP_REQUEST_LIMITS,
-        .client_head_timeout_ms = 10000,
-        .client_idle_timeout_ms = 60000,
-        .client_body_timeout_ms = 30000,
-        .client_write_timeout_ms = 30000,
-        .connect_timeout_ms = 3000,
-        .response_timeout_ms = 20000,
-        .upstream_body_timeout_ms = 20000,
-        .upstream_idle_timeout_ms = 15000,
-        .tunnel_idle_timeout_ms = 3600000,
-        .max_idle_per_endpoint = 4,
-        .max_connections = 64,
-        .max_requests_per_connection = settings & 1 ? 2 : 0,
-        .retry_attempts = 2,
-        .request_body_max = settings & 2 ? 1000 : 0,
-        .upstream_handshake_timeout_ms = 10000,
-        .gzip_types = settings & 4 ? gzip_types : NULL,
-        .gzip_max = 2,
-    };
+    config = options.proxy;
+    config.listener_count = 1;
+    config.worker_count = 1;
+    config.response_timeout_ms = 20000;
+    config.upstream_body_timeout_ms = 20000;
+    config.max_idle_per_endpoint = 4;
+    config.gzip_max = 2;
+    if (settings & 1)
+        config.max_requests_per_connection = 2;
+    if (settings & 2)
+        config.request_body_max = 1000;
+    if (!(settings & 4))
+        config.gzip_types = NULL;
     if (settings & 8)
         config.request_limits = (struct http_limits){2048, 512, 16};
     config.listeners[0].proto = LISTENER_HTTP;

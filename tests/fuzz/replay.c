@@ -1,12 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a fuzz target once over every file of the directory given: the corpus as a plain test. A
-// missing or empty directory is a failure, so that a lost corpus cannot pass unnoticed.
+// missing or empty directory is a failure, so that a lost corpus cannot pass unnoticed. A target that
+// defines fuzz_survives_shortage is run again for each input with one allocation after the other
+// failing.
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
+
+enum { SHORTAGES_MAX = 24 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+__attribute__((weak)) extern const int fuzz_survives_shortage;
+
+static void run_input(const uint8_t *bytes, size_t len)
+{
+    LLVMFuzzerTestOneInput(bytes, len);
+    for (int n = 0; n < SHORTAGES_MAX && &fuzz_survives_shortage; n++) {
+        mem_fail_after(n);
+        LLVMFuzzerTestOneInput(bytes, len);
+        mem_fail_after(-1);
+    }
+}
 
 // Whether the file could be read and was run.
 static int run_file(const char *dir, const char *name)
@@ -30,7 +47,7 @@ static int run_file(const char *dir, const char *name)
     size_t got = fread(bytes, 1, (size_t)size, file);
     fclose(file);
     if (got == (size_t)size)
-        LLVMFuzzerTestOneInput(bytes, got);
+        run_input(bytes, got);
     free(bytes);
     return got == (size_t)size;
 

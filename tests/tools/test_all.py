@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import coverage_gate  # noqa: E402
+import fuzz_coverage  # noqa: E402
 import report  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -148,6 +149,7 @@ def main():
     if shared:
         side_by_side(*shared)
     coverage_gate.run("build/coverage", f"{RESULTS}/coverage.xml")
+    fuzz_coverage.run("build/coverage", f"{RESULTS}/fuzz-coverage.xml")
 
     parts = [
         ("unit and corpus", "build/plain/meson-logs/testlog.json"),
@@ -159,6 +161,7 @@ def main():
         ("unit, TSan", "build/tsan/meson-logs/testlog.json"),
         ("several workers, TSan", f"{RESULTS}/tsan.xml"),
         ("coverage", f"{RESULTS}/coverage.xml"),
+        ("coverage by the corpora", f"{RESULTS}/fuzz-coverage.xml"),
     ]
     if shutil.which("fabio"):
         parts.append(("beside fabio", f"{RESULTS}/differential.xml"))
