@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a request about a document of overrides says: its body when it is written, and which document
-// is meant. Used by admin/manual.c on the control thread. Pure.
+// What a request about a document of overrides says: its body when it is written, and which
+// document is meant. Used by admin/manual.c on the control thread. Pure.
 #pragma once
 
 #include <stdbool.h>

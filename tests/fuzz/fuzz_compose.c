@@ -42,6 +42,8 @@ static void compose_request(uint8_t bits, const char *bytes, size_t size)
         .request_id = STR("id"),
         .tls_details = bits & 4 ? STR("; tlsver=tls13; tlscipher=0x1301") : STR_NULL,
     };
+    struct str scheme = http_client_scheme(&head, &forward);
+    require(scheme.len > 0 && !memchr(scheme.ptr, '\r', scheme.len));
     struct str normal;
     if (http_normalise_path(head.path, normal_path, &normal) >= 0) {
         int len = http_rewrite_path(head.path, normal, forward.strip,
@@ -79,12 +81,34 @@ static void compose_response(uint8_t bits, const char *bytes, size_t size)
     require(http_verify_response(&head, &answer, method, out, (size_t)len));
 }
 
+// An answer of our own is one that we would accept.
+static void compose_error(uint8_t bits, int status)
+{
+    bool is_head = bits & 1;
+    bool has_body = bits & 2;
+    int len = http_compose_error(
+        status, bits & 4, is_head, (bits & 8) != 0, STR("Sun, 06 Nov 1994 08:49:37 GMT"),
+        bits & 16 ? STR("Retry-After: 1\r\n") : STR_NULL, has_body ? STR("text/plain") : STR_NULL,
+        has_body ? STR("text") : STR_NULL, out, bits & 32 ? 8 : sizeof out);
+    if (bits & 32) {
+        require(len < 0);
+        return;
+    }
+    enum http_method method = is_head ? HTTP_METHOD_HEAD : HTTP_METHOD_GET;
+    require(http_parse_response(&head, out, (size_t)len, &HTTP_RESPONSE_LIMITS, method) ==
+            HTTP_ACCEPTED);
+    require(head.status == status);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 2)
         return 0;
+    compose_error(data[1], 200 + (int)(size % 400));
+    for (int status = 200; size == 2 && status < 600; status++)
+        compose_error(data[1], status); // every reason
     if (data[0] & 1)
         compose_response(data[1], (const char *)data + 2, size - 2);
     else

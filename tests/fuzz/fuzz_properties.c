@@ -24,9 +24,17 @@ static void parse_value(struct arena *arena, struct str text)
     double real;
     bool is_set;
     if (value_to_entries(arena, text, &entries, &err) == 0) {
-        for (size_t i = 0; i < entries.count; i++)
+        struct str value;
+        for (size_t i = 0; i < entries.count; i++) {
             BUG_ON(entries.items[i].count == 0);
+            BUG_ON(!value_entry_get(&entries.items[i], entries.items[i].pairs[0].key, &value));
+        }
     }
+    struct str rest = text, member;
+    while (value_list_next(&rest, &member))
+        BUG_ON(member.len == 0 || str_find_char(member, ',') >= 0);
+    uint16_t version;
+    (void)!tls_version_parse(text, &version, &err);
     if (value_to_duration_ms(text, &ms))
         BUG_ON(!value_to_duration_ns(text, &number));
     if (ip_net_parse(text, &net))
@@ -37,9 +45,16 @@ static void parse_value(struct arena *arena, struct str text)
     unsigned count;
     if (tls_ciphers_parse(text, ciphers, ARRAY_LEN(ciphers), &count, &err) == 0)
         BUG_ON(count == 0 || count > ARRAY_LEN(ciphers));
-    static struct interface_address ADDRESS = {
-        .name = STR_INIT("eth0"), .text = STR_INIT("10.0.0.1"), .flags = IFF_UP};
-    const struct interface_list list = {&ADDRESS, 1};
+    static struct interface_address ADDRESSES[] = {
+        {.name = STR_INIT("lo"), .text = STR_INIT("127.0.0.1"), .bits = 8, .flags = IFF_UP},
+        {.name = STR_INIT("eth0"),
+         .text = STR_INIT("10.0.0.1"),
+         .bits = 16,
+         .has_default_route = true,
+         .flags = IFF_UP | IFF_BROADCAST},
+        {.name = STR_INIT("eth0"), .text = STR_INIT("2001:db8::1"), .is_ipv6 = true, .bits = 64},
+    };
+    const struct interface_list list = {ADDRESSES, ARRAY_LEN(ADDRESSES)};
     struct str expanded;
     if (address_template_expand(arena, text, &list, &expanded, &err) == 0)
         BUG_ON(text.len && !expanded.ptr);

@@ -63,6 +63,9 @@ static void check_accepted(const struct http_head *head, const char *bytes, size
         lengths += str_ieq(field->name, STR("content-length"));
         codings += str_ieq(field->name, STR("transfer-encoding"));
     }
+    require((http_find(head, HTTP_FIELD_HOST) != NULL) == (hosts == 1));
+    require((http_find_name(head, STR("hOST")) != NULL) == (hosts == 1));
+    require(http_method_is_idempotent(head) || head->method != HTTP_METHOD_GET);
     require(hosts == 1 || (hosts == 0 && head->minor_version == 0));
     require(lengths + codings <= 1 && (codings == 0 || head->minor_version == 1));
     require((head->framing == HTTP_BODY_LENGTH) == (lengths == 1));

@@ -63,6 +63,8 @@ static void on_def(void *ctx, struct route_def *def)
 {
     struct counts *counts = ctx;
     counts->defs++;
+    const char *warning = route_def_warning(def);
+    require(!warning || warning[0] != '\0');
     check_target_bytes(def->strip);
     check_target_bytes(def->prepend);
     check_target_bytes(def->host_option);

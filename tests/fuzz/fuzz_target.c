@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Request targets and authorities: three lines, the path (and query), an authority or strip, a
-// destination or prepend. What is matched and what is sent on must be the same place, and a redirect
-// must lead nowhere but where its author said.
+// destination or prepend. What is matched and what is sent on must be the same place, and a
+// redirect must lead nowhere but where its author said.
 #include <stdint.h>
 #include <stdlib.h>
 

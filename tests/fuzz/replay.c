@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a fuzz target once over every file of the directory given: the corpus as a plain test. A
-// missing or empty directory is a failure, so that a lost corpus cannot pass unnoticed. A target that
-// defines fuzz_survives_shortage is run again for each input with one allocation after the other
-// failing.
+// missing or empty directory is a failure, so that a lost corpus cannot pass unnoticed. A target
+// that defines fuzz_survives_shortage is run again for each input with one allocation after the
+// other failing.
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

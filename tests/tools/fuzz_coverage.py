@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What the corpora of the fuzz targets reach of the parsers they are for, by lines, with a floor for each
-parser: fuzz_coverage.py BUILD (made with -Db_coverage=true)."""
+parser: fuzz_coverage.py BUILD (made with -Db_coverage=true). Lines that only a shortage of memory reaches
+do not count: the unit tests sweep them."""
 
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,16 +16,17 @@ from xml.sax.saxutils import quoteattr
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FLOOR = 95.0
+SHORTAGE = re.compile(r"NOMEM|out_of_memory")
 
 # The files each target is for; a file that several are for is judged by all of them together.
 PARSERS = {
     "access_format": ["proxy/access_format.c"],
     "auth": ["auth/htpasswd.c", "http/basic.c", "route/access.c", "base/ip.c", "base/base64.c"],
     "chunk": ["http/chunk.c"],
-    "compose": ["http/compose.c", "http/verify.c"],
-    "connection": ["proxy/body.c"],
+    "compose": ["http/compose.c", "http/fields.c", "http/target.c", "http/head.c"],
+    "connection": ["proxy/body.c", "proxy/gzip_types.c", "proxy/gzip_rules.c"],
     "consul_json": ["discover/decode.c", "discover/json.c", "discover/decode_kv.c", "discover/json_split.c"],
-    "custom_json": ["discover/custom_decode.c"],
+    "custom_json": ["discover/custom_decode.c", "discover/json.c", "route/command.c", "route/def.c"],
     "glob": ["route/glob.c"],
     "gzip_rules": ["proxy/gzip_rules.c"],
     "options": ["app/options_listen.c", "app/metrics_prefix.c", "app/address.c", "proxy/gzip_types.c"],
@@ -33,7 +36,7 @@ PARSERS = {
     "response_head": ["http/head.c", "http/fields.c"],
     "route_command": ["route/command.c", "route/url.c", "route/def.c", "route/text.c"],
     "snapshot": ["discover/snapshot_text.c"],
-    "tag": ["route/tag.c"],
+    "tag": ["route/tag.c", "route/def.c", "route/url.c", "route/text.c"],
     "target": ["http/target.c"],
 }
 
@@ -42,6 +45,13 @@ PARSERS = {
 SHOWN = {
     "connection": ["proxy/client.c", "proxy/exchange.c", "proxy/forward.c", "proxy/response.c",
                    "proxy/tunnel.c", "upstream/pool.c", "net/sock.c", "net/block.c"],
+}
+
+
+# Functions beside the parsers that no text reaches: they read files, look names up, or name things.
+NOT_PARSING = {
+    "address_parse", "htpasswd_load", "htpasswd_ref", "interface_list_read", "keep",
+    "route_health_text",
 }
 
 
@@ -65,8 +75,12 @@ def lines_of(data):
         for file in json.loads(document)["files"]:
             if not file["file"].endswith(".c"):
                 continue
+            left_out = {number for function in file["functions"] if function["name"] in NOT_PARSING
+                        for number in range(function["start_line"], function["end_line"] + 1)}
             for line in file["lines"]:
                 number = line["line_number"]
+                if number in left_out:
+                    continue
                 lines[number] = lines.get(number, 0) + line["count"]
     return lines
 
@@ -88,6 +102,13 @@ def measure(build, target, sources):
     return result
 
 
+def without_shortage(source, lines):
+    with open(os.path.join(ROOT, "src", source), encoding="utf-8") as file:
+        texts = file.read().splitlines()
+    return {number: count for number, count in lines.items()
+            if count or not SHORTAGE.search(texts[number - 1])}
+
+
 def run(build, junit_path=None):
     """Prints the table; True when every parser reaches the floor. Each parser is one test case."""
     union, by, shown = {}, {}, {}
@@ -101,7 +122,7 @@ def run(build, junit_path=None):
     cases = []
     print(f"\n{'line coverage of parsers by the fuzz corpora':<44}{'lines':>7}{'%':>8}  targets")
     for source in sorted({source for sources in PARSERS.values() for source in sources}):
-        lines = union.get(source, {})
+        lines = without_shortage(source, union.get(source, {}))
         missed = [number for number, count in sorted(lines.items()) if count == 0]
         percent = 100.0 * (len(lines) - len(missed)) / len(lines) if lines else 0.0
         cases.append((source, percent))
