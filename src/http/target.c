@@ -20,7 +20,7 @@ static bool is_ipv6(struct str text)
     char terminated[INET6_ADDRSTRLEN];
     unsigned char address[16];
 
-    if (text.len >= sizeof(terminated))
+    if (text.len >= sizeof(terminated) || str_find_char(text, '\0') >= 0)
         return false;
     memcpy(terminated, text.ptr, text.len);
     terminated[text.len] = '\0';

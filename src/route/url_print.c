@@ -83,7 +83,8 @@ size_t url_print(struct str text, const struct url *url, char *out)
         out = print_path(out, url->path);
         at = url->path.ptr + url->path.len;
     }
-    bool has_empty_fragment = end > at && end[-1] == '#';
+    const char *fragment = memchr(at, '#', (size_t)(end - at));
+    bool has_empty_fragment = fragment && fragment == end - 1;
     out = print_verbatim(out, at, end - has_empty_fragment);
     return (size_t)(out - begin);
 }

@@ -25,6 +25,11 @@ static void try_body(struct str text)
 
 static void try_path(struct str query)
 {
+    // Of an accepted head, which holds no such bytes.
+    for (size_t i = 0; i < query.len; i++) {
+        if ((uint8_t)query.ptr[i] <= ' ')
+            return;
+    }
     struct buf path;
     buf_init(&path, query.len + 1);
     if (manual_path_read(query, &path))

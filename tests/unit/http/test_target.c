@@ -69,6 +69,8 @@ static void splits_hosts(void **state)
             assert_true(str_eq(port, str_of(rows[i].port)));
         }
     }
+    // What C takes for the end of an address is none.
+    assert_false(http_split_host(STR("[::1\0x]:80"), &name, &port));
 }
 
 // Normalises in memory of exactly the promised size. The result lives in *out, to be freed.

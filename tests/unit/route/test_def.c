@@ -40,6 +40,21 @@ static void splits_src(void **state)
     }
 }
 
+// What a definition prints is read back as the same one.
+static void keeps_a_fragment_of_marks(void **state)
+{
+    (void)state;
+    struct route_def_spec spec = GOOD;
+    spec.dst = STR("http://h/###");
+    struct route_def *def = make(&spec);
+    assert_string_equal(def->dst.ptr, "http://h/###");
+    route_def_unref(def);
+    spec.dst = STR("http://h/#");
+    def = make(&spec);
+    assert_string_equal(def->dst.ptr, "http://h/");
+    route_def_unref(def);
+}
+
 static void reads_options(void **state)
 {
     (void)state;
@@ -310,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(splits_src),
+        cmocka_unit_test(keeps_a_fragment_of_marks),
         cmocka_unit_test(reads_options),
         cmocka_unit_test(reads_destinations),
         cmocka_unit_test(refuses_with_a_reason),
