@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pooled byte blocks of three sizes, for bytes that must outlive the read that brought them: a
+// Pooled byte blocks of a few sizes, for bytes that must outlive the read that brought them: a
 // partial head, a request held for replay, output the peer does not take yet. One pool per loop;
 // blocks never change threads. Freed blocks are kept up to a small number per size, so steady
 // traffic allocates nothing.
@@ -10,7 +10,7 @@
 
 #include "base/attr.h"
 
-enum { BLOCK_SIZES = 3, BLOCK_MAX = 68 << 10 };
+enum { BLOCK_SIZES = 5, BLOCK_MAX = 68 << 10 };
 
 struct block {
     struct block *next; // owner's chain, or the pool's free list
@@ -28,6 +28,8 @@ struct block_pool {
 
 void block_pool_init(struct block_pool *pool);
 void block_pool_fini(struct block_pool *pool);
+// Frees what is kept for reuse.
+void block_pool_trim(struct block_pool *pool);
 
 // An empty block with room for at least `size` bytes (<= BLOCK_MAX); NULL when memory is short.
 MUST_CHECK struct block *block_get(struct block_pool *pool, size_t size);

@@ -34,6 +34,14 @@ struct sock_events {
     void (*on_closed)(struct sock *sock);
 };
 
+enum {
+    SOCK_PACE_MIN = 4 << 10, // a paced read is no smaller
+    SOCK_PACE_FROM = 16 << 10,
+    // What the kernel holds of a client's answer beyond what is on its way: its own maximum is
+    // megabytes for each one that does not read.
+    SOCK_NOTSENT_MAX = 128 << 10,
+};
+
 struct sock_flush; // output the kernel has not taken yet
 struct sock_layer; // what stands between the sock and the wire
 
@@ -47,6 +55,7 @@ struct sock {
     const struct sock_events *events;
     struct sock_flush *flush; // NULL: nothing pending
     struct sock_layer *layer; // NULL: plain; owned
+    uint32_t read_max;        // bytes of one read; 0: all the scratch. See sock_pace
     bool is_reading;
     bool is_closing;
     bool is_ending;    // sock_end was called
@@ -89,6 +98,11 @@ size_t sock_pending_bytes(const struct sock *sock);
 // Bytes on this side that the peer has not confirmed, the kernel's included (one system call): less
 // of them means that it reads.
 uint64_t sock_unsent_bytes(const struct sock *sock);
+
+// Between two socks that a body passes, after `len` bytes of source went to sink: keeps the next
+// read of source as small as what the kernel will take for sink, so that of what a peer does not
+// read little is held here. Costs a system call for large pieces only, or once the pace is slow.
+void sock_pace(struct sock *source, const struct sock *sink, size_t len);
 
 // FIN after everything pending. Reading goes on.
 void sock_end(struct sock *sock);

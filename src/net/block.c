@@ -6,17 +6,19 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-// A head of usual size, a long head, one read scratch with a head in front.
-static const uint32_t SIZES[BLOCK_SIZES] = {4 << 10, 16 << 10, BLOCK_MAX};
-// About 1 MiB, 2 MiB and 2 MiB of memory kept for reuse at most.
-static const uint32_t KEEP[BLOCK_SIZES] = {256, 128, 32};
+// A head of usual size, a long head or a paced read (SOCK_PACE_MIN) with its framing, and on to one
+// read scratch with a head in front.
+static const uint32_t SIZES[BLOCK_SIZES] = {1 << 10, (4 << 10) + 256, 16 << 10, 33 << 10,
+                                            BLOCK_MAX};
+// At most about 1 MiB of memory in each size is kept for reuse, of the largest 2 MiB.
+static const uint32_t KEEP[BLOCK_SIZES] = {1024, 256, 64, 32, 32};
 
 void block_pool_init(struct block_pool *pool)
 {
     *pool = (struct block_pool){0};
 }
 
-void block_pool_fini(struct block_pool *pool)
+void block_pool_trim(struct block_pool *pool)
 {
     for (int i = 0; i < BLOCK_SIZES; i++) {
         while (pool->free[i]) {
@@ -24,7 +26,13 @@ void block_pool_fini(struct block_pool *pool)
             pool->free[i] = block->next;
             mem_free(block);
         }
+        pool->free_count[i] = 0;
     }
+}
+
+void block_pool_fini(struct block_pool *pool)
+{
+    block_pool_trim(pool);
     block_pool_init(pool);
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "net/addr.h"
+#include "net/sock.h"
 
 static int bind_one(const struct sockaddr *addr, bool shares_port)
 {
@@ -16,10 +17,13 @@ static int bind_one(const struct sockaddr *addr, bool shares_port)
         return -1;
     int on = 1;
     int off = 0;
+    int notsent = SOCK_NOTSENT_MAX;
     bool is_ok = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
                  (!shares_port || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
                  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
                  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0;
+    // Connections inherit it.
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent, sizeof notsent);
     if (is_ok && addr->sa_family == AF_INET6)
         is_ok = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0;
     if (is_ok && bind(fd, addr, addr_len(addr)) == 0)

@@ -14,6 +14,7 @@
 #include "net/sock.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -87,6 +88,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     size_t headroom = UNLIKELY(sock->layer != NULL) ? SOCK_LAYER_HEADROOM : 0;
     buf->base = sock->loop->read_scratch + headroom;
     buf->len = LOOP_READ_SCRATCH - headroom;
+    if (UNLIKELY(sock->read_max != 0))
+        buf->len = MIN(buf->len, (size_t)sock->read_max);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
@@ -276,6 +279,25 @@ uint64_t sock_unsent_bytes(const struct sock *sock)
          block = block->next)
         unsent += block_len(block);
     return unsent;
+}
+
+void sock_pace(struct sock *source, const struct sock *sink, size_t len)
+{
+    if (LIKELY(len < SOCK_PACE_FROM && source->read_max == 0))
+        return;
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof info;
+    source->read_max = 0;
+    if (getsockopt(sock_fd(sink), SOL_SOCKET, SO_MEMINFO, info, &size) != 0)
+        return;
+    uint32_t used = info[SK_MEMINFO_WMEM_QUEUED];
+    uint32_t room = info[SK_MEMINFO_SNDBUF] > used ? info[SK_MEMINFO_SNDBUF] - used : 0;
+    int notsent = 0;
+    if (ioctl(sock_fd(sink), SIOCOUTQNSD, &notsent) == 0)
+        room = MIN(room, 2u * (uint32_t)(SOCK_NOTSENT_MAX - MIN(notsent, (int)SOCK_NOTSENT_MAX)));
+    // The kernel counts its own overhead too, up to as much again.
+    if (room < 2 * LOOP_READ_SCRATCH)
+        source->read_max = MAX(room / 2, (uint32_t)SOCK_PACE_MIN);
 }
 
 void sock_end(struct sock *sock)

@@ -104,6 +104,13 @@ static int send_parts(struct stream *stream, const struct iovec *parts, int coun
 {
     struct client *client = of_stream(stream);
     int rc = sock_write(&client->sock, parts, count);
+    struct exchange *exchange = stream->exchange;
+    if (exchange && exchange->conn) {
+        size_t len = 0;
+        for (int i = 0; i < count; i++)
+            len += parts[i].iov_len;
+        sock_pace(&exchange->conn->sock, &client->sock, len);
+    }
     if (rc == 1 && !client->is_write_stalled) {
         client->is_write_stalled = true;
         client->unsent_bytes = sock_unsent_bytes(&client->sock);
@@ -157,6 +164,11 @@ static void read_stop(struct stream *stream)
     sock_read_stop(&of_stream(stream)->sock);
 }
 
+static void pace(struct stream *stream, const struct sock *sink, size_t len)
+{
+    sock_pace(&of_stream(stream)->sock, sink, len);
+}
+
 static void await_request(struct client *client)
 {
     struct worker *worker = client->stream.worker;
@@ -164,6 +176,7 @@ static void await_request(struct client *client)
     client->read_deadline_ms = 0;
     client->write_deadline_ms = 0;
     client->rate_window_ends_ms = 0;
+    client->sock.read_max = 0;
     uint32_t own_ms = client->listener->config.idle_timeout_ms;
     if (!client->is_write_stalled)
         arm(client, own_ms ? own_ms : worker->config->client_idle_timeout_ms);
@@ -568,6 +581,7 @@ static const struct stream_ops STREAM_OPS = {
     .close = close_stream,
     .read_start = read_start,
     .read_stop = read_stop,
+    .pace = pace,
     .await_body = await_body,
 };
 

@@ -11,8 +11,10 @@
 static struct exchange *get_exchange(struct worker *worker)
 {
     struct list *node = list_pop_front(&worker->free_exchanges);
-    if (node)
+    if (node) {
+        worker->free_exchange_count--;
         return CONTAINER_OF(node, struct exchange, link);
+    }
     return mem_alloc(sizeof(struct exchange));
 }
 
@@ -84,6 +86,7 @@ static void finish(struct exchange *exchange)
     exchange->stream->exchange = NULL;
     exchange->stream = NULL;
     list_push_front(&worker->free_exchanges, &exchange->link);
+    worker->free_exchange_count++;
 }
 
 // What is needed of a request for a further try, in one block: the head as received, the body
@@ -203,6 +206,7 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
     if (count == 0)
         return used;
     rc = sock_write(&exchange->conn->sock, parts, count);
+    exchange->stream->ops->pace(exchange->stream, &exchange->conn->sock, used);
     if (rc == 1)
         upstream_await_drain(exchange->conn);
     if (rc == 1 && !exchange->upload.is_complete) {

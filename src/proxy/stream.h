@@ -11,6 +11,7 @@
 
 #include "http/compose.h"
 #include "net/block.h"
+#include "net/sock.h"
 
 struct exchange;
 struct stream;
@@ -37,6 +38,8 @@ struct stream_ops {
     // The request body may be read on / not now.
     void (*read_start)(struct stream *stream);
     void (*read_stop)(struct stream *stream);
+    // After bytes of the request body went to sink; see sock_pace.
+    void (*pace)(struct stream *stream, const struct sock *sink, size_t len);
     // (Re)arms the guard against a sender of a body who falls silent; off where none is awaited.
     void (*await_body)(struct stream *stream);
 };

@@ -58,6 +58,7 @@ void tunnel_on_client_data(struct exchange *exchange, char *bytes, size_t len)
     counter_add(&exchange->counters->bytes_in, len);
     arm(exchange);
     int rc = sock_write(&exchange->conn->sock, &part, 1);
+    exchange->stream->ops->pace(exchange->stream, &exchange->conn->sock, len);
     if (rc < 0) {
         end(exchange);
     } else if (rc == 1) {

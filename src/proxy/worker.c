@@ -15,6 +15,16 @@
 #include "proxy/exchange.h"
 #include "proxy/page.h"
 
+enum { FREE_EXCHANGES_MAX = 1024 }; // about half a megabyte
+
+static void trim_exchanges(struct worker *worker, uint32_t max)
+{
+    while (worker->free_exchange_count > max) {
+        mem_free(CONTAINER_OF(list_pop_front(&worker->free_exchanges), struct exchange, link));
+        worker->free_exchange_count--;
+    }
+}
+
 // Between turns a worker holds no table.
 static void on_idle(struct net_loop *loop)
 {
@@ -24,6 +34,9 @@ static void on_idle(struct net_loop *loop)
         worker->table = NULL;
         table_cell_leave(worker->cell, worker->id);
     }
+    // Here nobody on the stack looks back at an exchange that has ended.
+    if (UNLIKELY(worker->free_exchange_count > FREE_EXCHANGES_MAX))
+        trim_exchanges(worker, FREE_EXCHANGES_MAX);
 }
 
 static void take_config(struct worker *worker, const struct proxy_config *config)
@@ -242,8 +255,7 @@ void worker_job_gone(struct worker *worker)
 void worker_fini(struct worker *worker)
 {
     table_cell_leave(worker->cell, worker->id);
-    while (!list_is_empty(&worker->free_exchanges))
-        mem_free(CONTAINER_OF(list_pop_front(&worker->free_exchanges), struct exchange, link));
+    trim_exchanges(worker, 0);
     gzip_pool_fini(&worker->gzip);
     net_loop_fini(&worker->loop);
     auth_fini(&worker->auth);

@@ -65,6 +65,7 @@ struct worker {
     uint32_t client_max;
     struct address_counts address_counts;
     struct list free_exchanges; // kept for reuse
+    uint32_t free_exchange_count;
 
     // Scratch of one parse at a time.
     struct http_head request_head;

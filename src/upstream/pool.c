@@ -311,6 +311,7 @@ void upstream_put(struct upstream_conn *conn)
     }
     conn->events = NULL;
     conn->user = NULL;
+    conn->sock.read_max = 0;
     list_push_front(&pool->idle, &conn->idle_link);
     pool->idle_count++;
     net_loop_arm(upstream->loop, &conn->timer, upstream->config->idle_timeout_ms);

@@ -16,8 +16,10 @@ static void gives_the_smallest_size_that_fits(void **state)
     (void)state;
     struct block_pool pool;
     block_pool_init(&pool);
-    static const size_t sizes[] = {1, 4096, 4097, 16384, 16385, BLOCK_MAX};
-    static const size_t rooms[] = {4096, 4096, 16384, 16384, BLOCK_MAX, BLOCK_MAX};
+    static const size_t sizes[] = {1,     1024,  1025,  4352,  4353,
+                                   16384, 16385, 33792, 33793, BLOCK_MAX};
+    static const size_t rooms[] = {1024,  1024,  4352,  4352,      16384,
+                                   16384, 33792, 33792, BLOCK_MAX, BLOCK_MAX};
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         struct block *block = block_get(&pool, sizes[i]);
         assert_non_null(block);
