@@ -16,6 +16,10 @@ MUST_CHECK void *mem_zalloc_array(size_t count, size_t size);
 MUST_CHECK void *mem_realloc(void *ptr, size_t size);
 void mem_free(void *ptr);
 
+// Bytes of all that is allocated here now, of all threads together; what libraries allocate for
+// themselves is not in it. May be a moment old.
+uint64_t mem_in_use(void);
+
 // Tests only: the next `n` allocations succeed, the one after fails, and so do all later ones until
 // called again; n < 0 switches the fault off. Counted over all threads.
 void mem_fail_after(int64_t n);

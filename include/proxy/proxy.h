@@ -16,6 +16,8 @@ struct uv_loop_s;
 struct proxy;
 struct inherited;
 
+// Descriptors that clients and connections to targets may use together, by the limit of open files.
+uint32_t proxy_usable_descriptors(void);
 // Whether all listeners could be bound now, but for those that are inherited; 0, or a code and err
 // that names the address.
 MUST_CHECK int proxy_check_listeners(const struct proxy_config *config,

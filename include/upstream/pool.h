@@ -110,6 +110,8 @@ void upstream_await_drain(struct upstream_conn *conn);
 // Gives a connection back after a complete exchange. Pools it or, when that is not wanted, closes
 // it.
 void upstream_put(struct upstream_conn *conn);
+// Closes an idle connection of any pool. False: there is none among those looked at.
+bool upstream_evict(struct upstream *upstream);
 // Closes a borrowed connection; no further event.
 void upstream_discard(struct upstream_conn *conn, bool with_reset);
 

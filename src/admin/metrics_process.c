@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "admin/metrics_parts.h"
+#include "base/mem.h"
 
 void metrics_write_process(struct buf *out, uint64_t started_us)
 {
@@ -18,6 +19,9 @@ void metrics_write_process(struct buf *out, uint64_t started_us)
     size_t resident;
     if (uv_resident_set_memory(&resident) == 0)
         metrics_gauge_u64(out, "process_resident_memory_bytes", "Resident memory size.", resident);
+    metrics_gauge_u64(out, "tagway_heap_bytes",
+                      "Memory in use by tagway itself, what libraries allocate not included.",
+                      mem_in_use());
     DIR *dir = opendir("/proc/self/fd");
     if (dir) {
         uint64_t count = 0;

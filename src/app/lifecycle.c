@@ -40,7 +40,6 @@ enum {
     RESOLVE_WAIT_MS = 2000,    // names of the first table; later they are a matter of single routes
     HAND_OVER_MS = 3000,       // connections of the admin listener are given this long to move over
     LOOKUP_PATIENCE_MS = 1000, // names that are still being looked up at the end
-    RESERVED_DESCRIPTORS = 128, // listeners, loops, Consul, admin
 };
 
 static const int SIGNALS[PROCESS_SIGNALS] = {SIGINT, SIGTERM, SIGHUP, SIGUSR2};
@@ -443,11 +442,8 @@ void process_fill_limits(struct options *options)
         log_warn("cannot raise the limit of open files");
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || options->proxy.max_connections)
         return;
-    // Each client may need a connection to a target; libuv spins when descriptors run out.
-    uint64_t usable = limit.rlim_cur > RESERVED_DESCRIPTORS + 128
-                          ? (limit.rlim_cur - RESERVED_DESCRIPTORS) / 2
-                          : 64;
-    options->proxy.max_connections = (uint32_t)MIN(usable, (uint64_t)UINT32_MAX);
+    // Each client may need a connection to a target.
+    options->proxy.max_connections = proxy_usable_descriptors() / 2;
 }
 
 static void on_patience_over(uv_timer_t *timer)

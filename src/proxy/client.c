@@ -19,6 +19,7 @@
 #include "http/verify.h"
 #include "proxy/access_log.h"
 #include "proxy/exchange.h"
+#include "proxy/room.h"
 
 enum {
     PIPELINE_MAX = 64 << 10, // bytes kept of what comes behind the running request
@@ -307,6 +308,12 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
     }
     if (rc != HTTP_ACCEPTED) {
         refuse_head(client, (enum http_refusal)rc);
+        return 0;
+    }
+    if (UNLIKELY(worker->pressure == MEMORY_SHORT)) {
+        counter_add(&worker->counters.no_memory, 1);
+        worker_note_answer(worker, 503, false);
+        refuse(client, 503, "out_of_memory");
         return 0;
     }
     if (!client->is_write_stalled)
@@ -635,6 +642,18 @@ void client_evict_all(struct worker *worker)
     }
 }
 
+bool client_cut_oldest(struct worker *worker)
+{
+    LIST_FOREACH (node, &worker->clients) {
+        struct client *client = CONTAINER_OF(node, struct client, link);
+        if (client->sock.is_closing || client->is_fed)
+            continue;
+        client_cut(client);
+        return true;
+    }
+    return false;
+}
+
 // False when there are too many from the same address.
 static bool set_peer(struct client *client)
 {
@@ -712,7 +731,7 @@ static void start_client(struct client *client)
 {
     struct worker *worker = client->stream.worker;
     client->state = CLIENT_BUSY; // not to be evicted itself
-    bool has_room = worker->client_count <= worker->client_max || client_evict(worker);
+    bool has_room = room_for_client(worker);
     client->state = CLIENT_IDLE;
     if (!has_room) {
         counter_add(&worker->counters.shed, 1);
@@ -725,6 +744,7 @@ static void start_client(struct client *client)
         return;
     }
     client->opened_ms = net_loop_now_ms(&worker->loop);
+    room_watch_memory(worker);
     await_request(client);
     if (sock_read_start(&client->sock) != 0)
         close_client(client, false);

@@ -54,6 +54,8 @@ void client_drain(struct client *client);
 // Closes a connection that waits for nothing but a request, to make room for another: the oldest,
 // or one whose head has been dripping in for a while. False: there is none among those looked at.
 bool client_evict(struct worker *worker);
+// Cuts the oldest of all. False: there are none.
+bool client_cut_oldest(struct worker *worker);
 // Closes all that are idle. For shortage of memory.
 void client_evict_all(struct worker *worker);
 

@@ -22,6 +22,7 @@
 #include "proxy/exchange.h"
 #include "proxy/guard.h"
 #include "proxy/page.h"
+#include "proxy/room.h"
 #include "route/table.h"
 #include "upstream/target.h"
 
@@ -280,6 +281,10 @@ static struct upstream_conn *get_conn(struct exchange *exchange, int *status)
         counter_add(&exchange->worker->counters.reused, 1);
         return conn;
     }
+    if (!room_for_connection(exchange->worker)) {
+        *status = UV_EMFILE;
+        return NULL;
+    }
     counter_add(&exchange->counters->connects, 1);
     return upstream_connect(upstream, exchange->pool, &RESPONSE_EVENTS, exchange, status);
 }
@@ -435,6 +440,7 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
         return;
     if (exchange->conn ? !sock_is_peers_fault(rc) : is_shortage(rc)) {
         // Ours, and part of the request may be out.
+        counter_add(&worker->counters.no_descriptor, 1);
         exchange->reason = "shortage";
         exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
         return;

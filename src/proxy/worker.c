@@ -14,6 +14,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/page.h"
+#include "proxy/room.h"
 
 enum { FREE_EXCHANGES_MAX = 1024 }; // about half a megabyte
 
@@ -23,6 +24,12 @@ static void trim_exchanges(struct worker *worker, uint32_t max)
         mem_free(CONTAINER_OF(list_pop_front(&worker->free_exchanges), struct exchange, link));
         worker->free_exchange_count--;
     }
+}
+
+void worker_trim(struct worker *worker)
+{
+    trim_exchanges(worker, 0);
+    block_pool_trim(&worker->loop.blocks);
 }
 
 // Between turns a worker holds no table.
@@ -63,6 +70,7 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
     take_config(worker, config);
     worker->cell = cell;
     worker->page = page_ref(page);
+    room_init(worker);
     rng_fill(&worker->address_counts.seed, sizeof worker->address_counts.seed);
     list_init(&worker->listeners);
     list_init(&worker->clients);
@@ -85,6 +93,8 @@ static void on_connection(uv_stream_t *stream, int status)
     struct worker_listener *listener = CONTAINER_OF(stream, struct worker_listener, tcp);
     if (status == 0)
         client_accept(listener);
+    else if (status == UV_EMFILE || status == UV_ENFILE)
+        room_free_descriptor(listener->worker);
     else
         log_warn("accept: %s", uv_strerror(status));
 }

@@ -64,6 +64,10 @@ struct worker {
     uint32_t client_count;
     uint32_t client_max;
     struct address_counts address_counts;
+    uint32_t descriptor_max; // of clients and upstream connections together
+    uint8_t pressure;        // enum memory_pressure
+    struct timer memory_timer;
+    uint64_t shortage_logged_ms;
     struct list free_exchanges; // kept for reuse
     uint32_t free_exchange_count;
 
@@ -145,6 +149,9 @@ static inline uint32_t worker_max_per_address(const struct worker *worker)
 
 // Current date for a Date field.
 struct str worker_date(struct worker *worker);
+
+// Gives memory back that is kept for reuse; between two callbacks only.
+void worker_trim(struct worker *worker);
 
 // Called by clients.
 void worker_client_gone(struct worker *worker);

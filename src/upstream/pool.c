@@ -15,6 +15,7 @@
 
 enum {
     KEEPALIVE_DEFAULT_MS = 15000,
+    EVICT_SCAN_MAX = 256, // connections looked at for an idle one to close
     PROBE_WATCH_MS = 60000, // an endpoint that nobody has asked for so long has its probe to come
 };
 
@@ -320,6 +321,22 @@ void upstream_put(struct upstream_conn *conn)
 void upstream_discard(struct upstream_conn *conn, bool with_reset)
 {
     close_conn(conn, with_reset);
+}
+
+bool upstream_evict(struct upstream *upstream)
+{
+    // In the manner of a clock's hand: those that were looked at go to the back.
+    uint32_t count = MIN(upstream->conn_count, (uint32_t)EVICT_SCAN_MAX);
+    for (uint32_t i = 0; i < count && !list_is_empty(&upstream->conns); i++) {
+        struct upstream_conn *conn = CONTAINER_OF(upstream->conns.next, struct upstream_conn, link);
+        list_remove(&conn->link);
+        list_push_back(&upstream->conns, &conn->link);
+        if (!list_is_linked(&conn->idle_link))
+            continue;
+        close_conn(conn, false);
+        return true;
+    }
+    return false;
 }
 
 void upstream_drain(struct upstream *upstream)
