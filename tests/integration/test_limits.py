@@ -2,6 +2,7 @@
 """Every limit with a shortened value: what happens when it is hit, and that it is counted. Timeouts of
 their own are in test_http_timeouts.py."""
 
+import resource
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ import pytest
 from harness.client import Client, Closed, chunked, format_request
 from harness.origin import Origin, ScriptedOrigin
 from harness.process import SLOWNESS, wait_until
-from harness.tagway import Tagway, route
+from harness.tagway import BINARY, Tagway, route
 
 ONE_WORKER = {"proxy.workers": "1"}
 
@@ -369,3 +370,171 @@ def test_a_client_that_pipelines_and_half_closes_gets_all_answers():
             for _ in range(count):
                 assert client.read_response().status == 200
             assert client.is_closed()
+
+
+# Descriptors
+
+@pytest.fixture
+def limited_binary(tmp_path):
+    """tagway under a limit of 200 open files: 72 are for clients and targets, the rest is reserve."""
+    path = tmp_path / "limited"
+    path.write_text(f'#!/bin/sh\nulimit -n 200\nexec "{BINARY}" "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+USABLE = 72
+HELD = b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def hold(connection):
+    """Answers but what is below /held."""
+    while True:
+        request = connection.read_request()
+        if request.target == "/held":
+            connection.fill()
+        connection.respond()
+
+
+def cpu_share(process, seconds=1.5):
+    """Of one CPU."""
+    before, began = process.cpu_seconds(), time.monotonic()
+    time.sleep(seconds)
+    return (process.cpu_seconds() - before) / (time.monotonic() - began)
+
+
+def is_served(tagway):
+    try:
+        return tagway.get().status == 200
+    except (Closed, OSError):
+        return False
+
+
+def test_held_at_the_limit_of_descriptors(limited_binary):
+    """Requests that hold a client and a target connection each take all there are. Nothing spins, who
+    administers still gets through, and all is well as soon as they are gone."""
+    with ScriptedOrigin(hold, backlog=512) as origin:
+        options = {"proxy.maxclients": "1000", **ONE_WORKER}
+        with Tagway(route(origin), options, binary=limited_binary) as tagway:
+            idle = [tagway.connect() for _ in range(10)]
+            for client in idle:
+                assert client.request().status == 200
+            held = []
+            for _ in range(USABLE // 2):
+                client = tagway.connect()
+                client.send(HELD)
+                held.append(client)
+            # Idle ones, of both sides, have made room for all of them.
+            wait_until(lambda: sum("/held" in request.target for request in origin.requests) == USABLE // 2,
+                       what="all to be held")
+            assert tagway.metric("tagway_proxy_evicted_total") >= 9
+            assert tagway.metric("tagway_proxy_shed_total") == 0
+            for _ in range(20):
+                assert is_refused(tagway.port, "127.0.0.1")
+            assert tagway.metric("tagway_proxy_shed_total") >= 20
+            assert tagway.process.open_files() < 200 - 64
+            assert cpu_share(tagway.process) <= 0.05 * SLOWNESS
+            assert tagway.admin("/health").status == 200
+            for client in held:
+                client.reset()
+            wait_until(lambda: is_served(tagway), timeout=1, what="service again")
+            assert "Out of file descriptors" not in tagway.stderr()
+
+
+def test_no_descriptor_for_a_target_is_503(limited_binary):
+    """Clients alone can take them all: a request that is left without a connection to its target says so."""
+    with ScriptedOrigin(hold, backlog=512) as origin:
+        options = {"proxy.maxclients": "1000", **ONE_WORKER}
+        with Tagway(route(origin), options, binary=limited_binary) as tagway:
+            held = [tagway.connect() for _ in range(USABLE // 2)]
+            for client in held:
+                client.send(HELD)
+            wait_until(lambda: len(origin.requests) == USABLE // 2, what="all to be held")
+            # One leaves; in its place come two clients, and no descriptor is left for their requests.
+            held.pop().reset()
+            wait_until(lambda: tagway.metric("tagway_open_connections") == USABLE // 2 - 1)
+            pair = [tagway.connect() for _ in range(2)]
+            for client in pair:
+                client.send(b"GET / HTTP/1.1\r\n")  # begun: not idle
+            wait_until(lambda: tagway.metric("tagway_open_connections") == USABLE // 2 + 1)
+            pair[0].send(b"Host: x\r\n\r\n")
+            assert pair[0].read_response().status == 503
+            counted(tagway, "no_descriptor")
+            pair[1].close()
+            wait_until(lambda: pair[0].request().status == 200, what="service again")
+            for client in held + pair[:1]:
+                client.reset()
+
+
+def test_out_of_descriptors_all_the_same(origin):
+    """As when somebody else in the process took them: nothing can be accepted, no socket opened."""
+    with ScriptedOrigin(hold) as busy_origin, Tagway(route(busy_origin), ONE_WORKER) as tagway:
+        pid = tagway.process.pid
+        with tagway.connect() as client, tagway.connect() as held:
+            assert client.request().status == 200
+            held.send(HELD)
+            wait_until(lambda: len(busy_origin.requests) == 2, what="the request")
+            soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, hard))
+            try:
+                waiting = []
+                for _ in range(20):
+                    sock = socket.socket()
+                    sock.setblocking(False)
+                    sock.connect_ex(("127.0.0.1", tagway.port))
+                    waiting.append(sock)
+                assert cpu_share(tagway.process) <= 0.1 * SLOWNESS
+            finally:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+            for sock in waiting:
+                sock.close()
+            wait_until(lambda: is_served(tagway), timeout=2, what="service again")
+
+
+def test_a_failing_socket_call_is_503_and_nobodys_fault(origin):
+    with Tagway(route(origin), ONE_WORKER) as tagway:
+        pid = tagway.process.pid
+        with tagway.connect() as client:
+            soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            wait_until(lambda: tagway.metric("tagway_open_connections") == 1)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (8, hard))
+            try:
+                for _ in range(20):
+                    assert client.request().status == 503
+            finally:
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+            assert client.request().status == 200  # the target was not ejected for it
+        counted(tagway, "no_descriptor", 20)
+
+
+# Memory
+
+def test_memory_is_limited():
+    """Requests whose origin does not answer hold memory until there is a limit to it; then those who come
+    hear 503, and when they are gone all is well."""
+    with ScriptedOrigin(hold, backlog=512) as origin:
+        with Tagway(route(origin), ONE_WORKER) as tagway:
+            wait_until(lambda: tagway.get().status == 200)
+            base = int(tagway.metric("tagway_heap_bytes"))
+        limit = base + 2_000_000
+        with Tagway(route(origin), {"proxy.maxmemory": str(limit), **ONE_WORKER}) as tagway:
+            idle = tagway.connect()
+            assert idle.request().status == 200
+            held = []
+
+            def is_short():
+                client = tagway.connect()
+                # 30 KB each: a large head that is kept for another try.
+                client.send(b"GET /held HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 30000 + b"\r\n\r\n")
+                held.append(client)
+                return tagway.metric("tagway_proxy_no_memory_total") > 0
+
+            wait_until(is_short, what="memory to be short")
+            assert idle.is_closed()
+            assert tagway.metric("tagway_heap_bytes") < limit * 1.2
+            with tagway.connect() as client:
+                assert client.request().status == 503
+            assert tagway.admin("/health").status == 200
+            for client in held:
+                client.reset()
+            wait_until(lambda: is_served(tagway), what="service again")
