@@ -313,7 +313,7 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
     if (UNLIKELY(worker->pressure == MEMORY_SHORT)) {
         counter_add(&worker->counters.no_memory, 1);
         worker_note_answer(worker, 503, false);
-        refuse(client, 503, "out_of_memory");
+        refuse(client, 503, worker->request_head.method == HTTP_METHOD_HEAD, "out_of_memory");
         return 0;
     }
     if (!client->is_write_stalled)

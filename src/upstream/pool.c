@@ -15,7 +15,7 @@
 
 enum {
     KEEPALIVE_DEFAULT_MS = 15000,
-    EVICT_SCAN_MAX = 256, // connections looked at for an idle one to close
+    EVICT_SCAN_MAX = 256,   // connections looked at for an idle one to close
     PROBE_WATCH_MS = 60000, // an endpoint that nobody has asked for so long has its probe to come
 };
 
