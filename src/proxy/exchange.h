@@ -56,7 +56,6 @@ struct exchange {
     bool ends_with_close;     // the end of the connection ends the answer
     bool can_replay;          // `request` is all that was read of the request
     bool is_probe;            // of an ejected endpoint
-    bool is_only_target;      // the route has no other
     bool is_conn_paused;      // the upstream is not read: the client does not take
     bool is_client_paused;    // the client is not read: the upstream does not take
     bool closes_client;       // the answer said Connection: close
@@ -64,6 +63,7 @@ struct exchange {
     bool has_surplus;         // upstream sent bytes behind its response
     uint8_t authorized;       // 1 + index of the scheme of proxy.auth that was passed; 0: none
     uint8_t retried_statuses; // of the route's retry option, see route/def.h
+    uint32_t target_count;    // of the route, those that are up
     uint16_t stale_tries;     // bit i: of tried[i] only a pooled connection had died
     uint16_t retry_status;    // to answer with when there is nowhere left to try
     uint16_t status;          // sent to the client; 0: none yet

@@ -101,7 +101,7 @@ static const struct route_target *pick(struct exchange *exchange, const struct r
         picker.takes_stale = true;
         chosen = route_pick(route, strategy, salt, is_usable, &picker);
     }
-    exchange->is_only_target = route->up_count == 1;
+    exchange->target_count = route->up_count;
     return chosen;
 }
 

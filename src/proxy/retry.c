@@ -3,11 +3,12 @@
 // target: docs/reliability.md.
 #include "proxy/exchange.h"
 
-// Whether there is a try left, and the request is still there to be sent.
+// Whether there is a try left, somebody left for it, and the request is still there to be sent.
 static bool has_try(const struct exchange *exchange, bool may_repeat)
 {
     return exchange->can_replay && may_repeat &&
-           exchange->tries <= exchange->worker->config->retry_attempts;
+           exchange->tries <= exchange->worker->config->retry_attempts &&
+           (exchange->target_count > exchange->tries || exchange->stale_tries);
 }
 
 static bool pay(struct exchange *exchange)
@@ -24,7 +25,8 @@ static bool pay(struct exchange *exchange)
 bool exchange_wants_retry(struct exchange *exchange, int status)
 {
     return UNLIKELY(exchange->retried_statuses & route_retry_bit(status)) &&
-           !exchange->is_only_target && has_try(exchange, exchange->is_idempotent) && pay(exchange);
+           exchange->target_count > 1 && has_try(exchange, exchange->is_idempotent) &&
+           pay(exchange);
 }
 
 void exchange_retry(struct exchange *exchange, enum try_failure failure, int status,
@@ -33,8 +35,10 @@ void exchange_retry(struct exchange *exchange, enum try_failure failure, int sta
     struct worker *worker = exchange->worker;
     exchange->retry_status = (uint16_t)status;
     exchange->retry_reason = reason;
-    if (failure == TRY_STALE)
+    if (failure == TRY_STALE) {
         endpoint_pool_distrust(exchange->pool, net_loop_now_ms(&worker->loop));
+        exchange->stale_tries |= (uint16_t)(1U << (exchange->tries - 1));
+    }
     // Only what a target may have worked on is work done twice, and costs.
     if (!has_try(exchange, failure == TRY_UNSENT || exchange->is_idempotent) ||
         (failure == TRY_FAILED && !pay(exchange))) {
@@ -43,10 +47,8 @@ void exchange_retry(struct exchange *exchange, enum try_failure failure, int sta
         exchange_fail(exchange, status, STR_NULL);
         return;
     }
-    if (failure == TRY_STALE) {
-        exchange->stale_tries |= (uint16_t)(1U << (exchange->tries - 1));
+    if (failure == TRY_STALE)
         counter_add(&worker->counters.replays, 1);
-    }
     net_loop_disarm(&worker->loop, &exchange->timer);
     exchange_release_conn(exchange, false, true);
     block_put(&worker->loop.blocks, exchange->response);
@@ -57,7 +59,7 @@ void exchange_retry(struct exchange *exchange, enum try_failure failure, int sta
 static void blame(struct exchange *exchange, enum eject_cause cause)
 {
     if (exchange->pool && endpoint_pool_failed(exchange->pool, &exchange->worker->upstream, cause,
-                                               exchange->is_probe, !exchange->is_only_target))
+                                               exchange->is_probe, exchange->target_count > 1))
         counter_add(&exchange->counters->ejections, 1);
 }
 

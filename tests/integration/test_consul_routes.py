@@ -117,6 +117,13 @@ def test_port_change_alone(site, web):
 def test_health_flips(site, web):
     site.measure("health: critical", lambda: site.consul.set_health(web, "critical"), "/web", status(503))
     assert site.tagway.get("/web").get("retry-after")
+    # With the operator's page, if there is one.
+    site.consul.kv_put("fabio/noroute.html", "<h1>back soon</h1>")
+    wait_until(lambda: site.tagway.get("/web").body == b"<h1>back soon</h1>", what="the page")
+    answer = site.tagway.get("/web")
+    assert (answer.status, answer.get("retry-after")) == (503, "1")
+    assert answer.get("content-type").startswith("text/html")
+    site.consul.kv_delete("fabio/noroute.html")
     site.settle()
     site.measure("health: passing", lambda: site.consul.set_health(web, "passing"), "/web", body(b"a"))
 

@@ -155,6 +155,39 @@ static void refuses_with_a_reason(void **state)
     }
 }
 
+static void reads_statuses_to_try_elsewhere(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *opts;
+        int statuses[5];
+        bool is_bad;
+    } rows[] = {
+        {"strip=/a", {0}, false},
+        {"retry=503", {503}, false},
+        {"retry=429;500|502,503;504", {429, 500, 502, 503, 504}, false},
+        {"retry=", {0}, false},
+        {"retry", {0}, false},
+        {"retry=404", {0}, true},
+        {"retry=502;soon", {502}, true},
+        {"retry=502;", {502}, true},
+        {"retry=4294967798", {0}, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct route_def_spec spec = GOOD;
+        spec.opts = str_of(rows[i].opts);
+        struct route_def *def = make(&spec);
+        unsigned bits = 0;
+        for (size_t k = 0; k < ARRAY_LEN(rows[i].statuses); k++)
+            bits |= route_retry_bit(rows[i].statuses[k]);
+        assert_int_equal(def->retried_statuses, bits);
+        const char *warning = route_def_warning(def);
+        assert_int_equal(warning != NULL, rows[i].is_bad);
+        assert_true(!warning || strstr(warning, "retry: only"));
+        route_def_unref(def);
+    }
+}
+
 static void warns_of_what_has_no_effect(void **state)
 {
     (void)state;
@@ -329,6 +362,7 @@ int main(void)
         cmocka_unit_test(reads_options),
         cmocka_unit_test(reads_destinations),
         cmocka_unit_test(refuses_with_a_reason),
+        cmocka_unit_test(reads_statuses_to_try_elsewhere),
         cmocka_unit_test(warns_of_what_has_no_effect),
         cmocka_unit_test(orders_as_lines_descending),
         cmocka_unit_test(equal_lines_order_by_origin),
