@@ -32,9 +32,9 @@ MUST_CHECK struct proxy *proxy_start(struct uv_loop_s *control_loop,
                                      struct err *err);
 // Another configuration from now on, listeners included: new ones are bound first, those that are
 // gone stop accepting and their connections go on. 0; or a code and err, and nothing has changed.
-// worker_count and auth must be the same.
+// worker_count must be the same.
 MUST_CHECK int proxy_set_config(struct proxy *proxy, const struct proxy_config *config,
-                                struct err *err);
+                                struct htpasswd *const *users, struct err *err);
 // Whether no worker reads an older configuration than the last one set.
 bool proxy_config_is_adopted(const struct proxy *proxy);
 // The listening sockets, to be handed over; returns their number. Before proxy_drain.

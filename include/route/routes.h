@@ -43,8 +43,9 @@ MUST_CHECK struct routes *routes_new(const struct routes_config *config,
 // All tables must have been freed before. What the newest one had bound is unbound here.
 void routes_free(struct routes *routes);
 
-// Another matcher, strategy and meaning of weight=0 from the next build on, which makes everything
-// anew. are_globs_disabled stays as it was.
+// Another matcher, strategy, meaning of weight=0 and other schemes from the next build on, which
+// makes everything anew. are_globs_disabled stays as it was. What the configuration before had
+// borrowed may go.
 void routes_set_config(struct routes *routes, const struct routes_config *config);
 
 // Replaces all definitions of one service (key: service name, or "dc/ns/service" when there are

@@ -131,6 +131,20 @@ void auth_files_free(struct auth_files *files)
     mem_free(files);
 }
 
+void auth_files_replace(struct auth_files *before, const struct auth_files *files)
+{
+    for (unsigned i = 0; i < before->count; i++) {
+        bool is_kept = false;
+        for (unsigned k = 0; k < files->count; k++)
+            is_kept |= str_eq(files->files[k].config->name, before->files[i].config->name);
+        if (is_kept)
+            continue;
+        begin_problems(before, &before->files[i]);
+        problems_end(before->problems);
+    }
+    auth_files_free(before);
+}
+
 struct htpasswd *const *auth_files_users(const struct auth_files *files)
 {
     return files->users;

@@ -16,6 +16,9 @@ struct auth_files;
 MUST_CHECK struct auth_files *auth_files_new(const struct proxy_config *config,
                                              struct problems *problems, struct err *err);
 void auth_files_free(struct auth_files *files);
+// Frees `before`, whose place `files` has taken: what was wrong only with its schemes is no problem
+// any more.
+void auth_files_replace(struct auth_files *before, const struct auth_files *files);
 // One set per scheme of config->auth; valid until the next refresh.
 struct htpasswd *const *auth_files_users(const struct auth_files *files);
 

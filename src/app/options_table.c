@@ -562,7 +562,6 @@ const struct option_row OPTION_ROWS[] = {
      .help = "Whether that header has preload."},
     {.key = "proxy.auth", .type = OPTION_ENTRIES, .preset = "",
      .json = "Proxy.AuthSchemes", .apply = option_apply_auth, .print = option_print_auth,
-     .is_fixed = true,
      .help = "Authorization schemes that auth= may name: name=NAME;type=basic;file=HTPASSWD, and as "
              "wanted ;realm=TEXT (NAME) and ;refresh=DURATION, at least 1s (the file is read once)."},
     {.key = "proxy.grpcmaxrxmsgsize", .type = OPTION_INT, .preset = "4194304",

@@ -9,6 +9,7 @@
 // succeeds.
 #include <unistd.h>
 
+#include "auth_files.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -158,12 +159,15 @@ static void tell_changes(const struct options *before, const struct options *nex
 }
 
 // Nothing of this fails but for want of memory, which costs that part and is logged.
-static void commit(struct process *process, struct options *next, struct login *login)
+static void commit(struct process *process, struct options *next, struct auth_files *auth_files,
+                   struct login *login)
 {
     const struct options *before = process->options;
     struct err err = {0};
     int rc = 0;
     process->options = next;
+    auth_files_replace(process->auth_files, auth_files);
+    process->auth_files = auth_files;
     log_set_level(next->log_level);
     admin_set_config(process->admin, &next->admin, login);
     feed_set_config(process->feed, &next->feed);
@@ -182,6 +186,7 @@ static void commit(struct process *process, struct options *next, struct login *
 static int apply(struct process *process, struct options *next, struct err *err)
 {
     struct login *login = NULL;
+    struct auth_files *auth_files = NULL;
     struct old_options *old = mem_zalloc(sizeof *old);
     if (!old)
         return err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
@@ -191,15 +196,20 @@ static int apply(struct process *process, struct options *next, struct err *err)
         rc = check_scrape(process->first, next, err);
     if (rc == 0)
         rc = admin_prepare_config(process->admin, &next->admin, &login, err);
+    if (rc == 0) {
+        auth_files = auth_files_new(&next->proxy, process->problems, err);
+        rc = auth_files ? 0 : err->code;
+    }
     if (rc == 0 && process->proxy)
-        rc = proxy_set_config(process->proxy, &next->proxy, err);
+        rc = proxy_set_config(process->proxy, &next->proxy, auth_files_users(auth_files), err);
     if (rc != 0) {
+        auth_files_free(auth_files);
         admin_drop_config(login);
         mem_free(old);
         return rc;
     }
     struct options *before = process->options;
-    commit(process, next, login);
+    commit(process, next, auth_files, login);
     if (before == process->first) {
         mem_free(old);
         return 0;

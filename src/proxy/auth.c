@@ -57,6 +57,22 @@ void auth_fini(struct auth *auth)
     verdicts_free(auth->verdicts);
 }
 
+void auth_set_schemes(struct auth *auth, const struct proxy_config *config,
+                      struct verifiers *verifiers, struct htpasswd *const *users,
+                      struct verdicts *spare)
+{
+    for (unsigned i = 0; i < AUTH_SCHEMES_MAX; i++) {
+        htpasswd_unref(auth->users[i]);
+        auth->users[i] = i < config->auth_count ? users[i] : NULL;
+    }
+    auth->verifiers = verifiers;
+    auth->generation++;
+    if (auth->verdicts)
+        verdicts_free(spare);
+    else
+        auth->verdicts = spare;
+}
+
 void auth_set_users(struct auth *auth, unsigned scheme, struct htpasswd *users)
 {
     htpasswd_unref(auth->users[scheme]);
@@ -215,11 +231,13 @@ enum auth_verdict auth_check(struct exchange *exchange, struct str scheme, struc
         return AUTH_REFUSED;
     }
     *challenge = config->auth[i].challenge;
-    if (exchange->authorized == i + 1) // an earlier try has asked
-        return AUTH_GRANTED;
+    const struct auth *auth = &exchange->worker->auth;
+    if (exchange->authorized == i + 1 && exchange->auth_generation == auth->generation)
+        return AUTH_GRANTED; // an earlier try has asked
     enum auth_verdict verdict = check_credentials(exchange, i);
     if (verdict == AUTH_GRANTED)
         exchange->authorized = (uint8_t)(i + 1);
+    exchange->auth_generation = auth->generation;
     return verdict;
 }
 

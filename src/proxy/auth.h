@@ -19,6 +19,7 @@ struct auth {
     struct verifiers *verifiers;              // shared
     struct list jobs;                         // verifications under way
     unsigned job_count;
+    uint32_t generation; // of the schemes; what was found with another says nothing
 };
 
 enum auth_verdict {
@@ -32,6 +33,11 @@ enum auth_verdict {
 MUST_CHECK int auth_init(struct auth *auth, const struct proxy_config *config,
                          struct verifiers *verifiers, struct htpasswd *const *users);
 void auth_fini(struct auth *auth);
+// Other schemes. Takes the references of users, and spare, which serves where there are no verdicts
+// yet; NULL only without schemes.
+void auth_set_schemes(struct auth *auth, const struct proxy_config *config,
+                      struct verifiers *verifiers, struct htpasswd *const *users,
+                      struct verdicts *spare);
 // Takes the reference.
 void auth_set_users(struct auth *auth, unsigned scheme, struct htpasswd *users);
 

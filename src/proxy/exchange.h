@@ -62,6 +62,7 @@ struct exchange {
     bool has_upstream_ended;  // tunnel: FIN from the upstream
     bool has_surplus;         // upstream sent bytes behind its response
     uint8_t authorized;       // 1 + index of the scheme of proxy.auth that was passed; 0: none
+    uint32_t auth_generation; // authorized is of these schemes
     uint8_t retried_statuses; // of the route's retry option, see route/def.h
     uint32_t target_count;    // of the route, those that are up
     uint16_t stale_tries;     // bit i: of tried[i] only a pooled connection had died

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "auth/verdicts.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -194,6 +195,9 @@ struct config_message {
     const struct proxy_config *config;
     uint64_t version;
     struct access_log *log;
+    struct verifiers *verifiers;
+    struct htpasswd *users[AUTH_SCHEMES_MAX]; // referenced
+    struct verdicts *spare_verdicts;          // owned; see auth_set_schemes
     unsigned opening_count;
     struct opening openings[];
 };
@@ -201,18 +205,23 @@ struct config_message {
 // Everything that can fail is done before anything is told.
 struct change {
     const struct proxy_config *config;
+    struct htpasswd *const *users;
     struct bound bounds[LISTENERS_MAX]; // new ones, all listening
     unsigned bound_count;
     struct config_message *messages[WORKERS_MAX];
-    struct access_log *new_log; // NULL: none is needed
+    struct access_log *new_log;      // NULL: none is needed
+    struct verifiers *new_verifiers; // likewise
 };
 
 static void take_config(struct message *message)
 {
     struct config_message *own = CONTAINER_OF(message, struct config_message, message);
-    worker_set_config(own->worker, own->config, own->version, own->log);
+    worker_set_config(own->worker, own->config, own->log);
+    auth_set_schemes(&own->worker->auth, own->config, own->verifiers, own->users,
+                     own->spare_verdicts);
     for (unsigned i = 0; i < own->opening_count; i++)
         worker_listen(own->worker, own->openings[i].listener, own->openings[i].socket);
+    atomic_store_explicit(&own->worker->config_version, own->version, memory_order_release);
     mem_free(own);
 }
 
@@ -222,12 +231,17 @@ static void change_abort(struct proxy *proxy, struct change *change)
         struct config_message *own = change->messages[w];
         for (unsigned i = 0; own && i < own->opening_count; i++)
             mem_free(own->openings[i].listener);
+        for (unsigned i = 0; own && i < AUTH_SCHEMES_MAX; i++)
+            htpasswd_unref(own->users[i]);
+        if (own)
+            verdicts_free(own->spare_verdicts);
         mem_free(own);
     }
     for (unsigned i = 0; i < change->bound_count; i++)
         bound_close(&change->bounds[i]);
     if (change->new_log)
         access_log_stop(change->new_log);
+    verifiers_stop(change->new_verifiers);
 }
 
 static int open_bounds(struct proxy *proxy, struct change *change, struct inherited *inherited,
@@ -262,6 +276,10 @@ static struct config_message *new_message(struct proxy *proxy, struct change *ch
     own->message.run = take_config;
     own->worker = &proxy->workers[id];
     own->config = change->config;
+    if (change->config->auth_count > 0 && !(own->spare_verdicts = verdicts_new()))
+        return NULL;
+    for (unsigned i = 0; i < change->config->auth_count; i++)
+        own->users[i] = htpasswd_ref(change->users[i]);
     for (unsigned i = 0; i < change->bound_count; i++) {
         const struct bound *bound = &change->bounds[i];
         struct listener_config config = {.sockaddr = bound->sockaddr};
@@ -288,6 +306,10 @@ static int change_prepare(struct proxy *proxy, struct change *change, struct inh
     if (rc == 0 && change->config->access_log && !proxy->access_log) {
         change->new_log = access_log_start(STDOUT_FILENO, proxy->worker_count, err);
         rc = change->new_log ? 0 : err->code;
+    }
+    if (rc == 0 && change->config->auth_count > 0 && !proxy->verifiers) {
+        change->new_verifiers = verifiers_start(proxy->worker_count, err);
+        rc = change->new_verifiers ? 0 : err->code;
     }
     for (unsigned w = 0; w < proxy->worker_count && rc == 0; w++) {
         if (!new_message(proxy, change, w))
@@ -325,15 +347,19 @@ static void change_commit(struct proxy *proxy, struct change *change)
     proxy->config = change->config;
     if (change->new_log)
         proxy->access_log = change->new_log;
+    if (change->new_verifiers)
+        proxy->verifiers = change->new_verifiers;
     for (unsigned w = 0; w < proxy->worker_count; w++) {
         change->messages[w]->version = proxy->config_version;
+        change->messages[w]->verifiers = proxy->verifiers;
         change->messages[w]->log = change->config->access_log ? proxy->access_log : NULL;
     }
 }
 
-int proxy_set_config(struct proxy *proxy, const struct proxy_config *config, struct err *err)
+int proxy_set_config(struct proxy *proxy, const struct proxy_config *config,
+                     struct htpasswd *const *users, struct err *err)
 {
-    struct change change = {.config = config};
+    struct change change = {.config = config, .users = users};
     if (change_prepare(proxy, &change, NULL, err) != 0)
         return err->code;
     proxy->config_version++;
@@ -385,7 +411,7 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
     unsigned count = targets_worker_count(targets);
     struct proxy *proxy = mem_zalloc(sizeof *proxy + count * sizeof proxy->workers[0]);
     struct page *page = page_new(STR_NULL);
-    struct change change = {.config = config};
+    struct change change = {.config = config, .users = users};
     if (!proxy || !page) {
         err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
         goto fail;
@@ -394,17 +420,12 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
     proxy->worker_count = count;
     if (change_prepare(proxy, &change, inherited, err) != 0)
         goto fail;
-    if (config->auth_count > 0) {
-        proxy->verifiers = verifiers_start(count, err);
-        if (!proxy->verifiers)
-            goto fail_change;
-    }
     unsigned initialised = 0;
     unsigned started = 0;
     for (; initialised < count; initialised++) {
         struct worker *worker = &proxy->workers[initialised];
         int rc = worker_init(worker, initialised, config, targets_cell(targets), page,
-                             proxy->verifiers, users);
+                             change.new_verifiers, users);
         if (rc != 0) {
             err_set(err, rc, "worker: %s", err_text(rc));
             goto fail_workers;
@@ -434,8 +455,6 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
 
 fail_workers:
     stop_workers(proxy, initialised, started);
-    verifiers_stop(proxy->verifiers);
-fail_change:
     change_abort(proxy, &change);
 fail:
     page_unref(page);

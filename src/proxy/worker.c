@@ -179,7 +179,7 @@ static const struct listener_config *find_listener(const struct proxy_config *co
     return NULL;
 }
 
-void worker_set_config(struct worker *worker, const struct proxy_config *config, uint64_t version,
+void worker_set_config(struct worker *worker, const struct proxy_config *config,
                        struct access_log *log)
 {
     take_config(worker, config);
@@ -193,7 +193,6 @@ void worker_set_config(struct worker *worker, const struct proxy_config *config,
         else
             worker_unlisten(listener);
     }
-    atomic_store_explicit(&worker->config_version, version, memory_order_release);
 }
 
 static void close_listeners(struct worker *worker)

@@ -110,7 +110,7 @@ void worker_unlisten(struct worker_listener *listener);
 void worker_listener_unref(struct worker_listener *listener);
 // On the worker's thread: what is configured from now on. `log` is NULL when the configuration has
 // no access log.
-void worker_set_config(struct worker *worker, const struct proxy_config *config, uint64_t version,
+void worker_set_config(struct worker *worker, const struct proxy_config *config,
                        struct access_log *log);
 
 // On the worker's thread, by message: stop accepting, say Connection: close, close idle clients;

@@ -49,12 +49,16 @@ static void mark_all(struct routes *routes)
 
 void routes_set_config(struct routes *routes, const struct routes_config *config)
 {
-    bool are_globs_disabled = routes->config.are_globs_disabled; // decided with each host's name
-    if (config->matcher == routes->config.matcher && config->strategy == routes->config.strategy &&
-        config->is_weight_zero_none == routes->config.is_weight_zero_none)
-        return;
+    const struct routes_config before = routes->config;
+    bool is_same = config->matcher == before.matcher && config->strategy == before.strategy &&
+                   config->is_weight_zero_none == before.is_weight_zero_none &&
+                   config->auth_count == before.auth_count;
+    for (size_t i = 0; i < config->auth_count && is_same; i++)
+        is_same = str_eq(config->auth_names[i], before.auth_names[i]);
     routes->config = *config;
-    routes->config.are_globs_disabled = are_globs_disabled;
+    routes->config.are_globs_disabled = before.are_globs_disabled; // decided with each host's name
+    if (is_same)
+        return;
     routes->is_config_new = true;
     mark_all(routes);
 }

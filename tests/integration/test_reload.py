@@ -271,6 +271,40 @@ def test_users_of_the_ui_are_read_at_once(tmp_path):
         wait_until(lambda: tagway.admin("/api/ui").status == 200, what="no login")
 
 
+def test_schemes_of_routes(tmp_path):
+    def scheme(name, password):
+        digest = base64.b64encode(hashlib.sha1(password).digest()).decode()
+        (tmp_path / name).write_text(f"me:{{SHA}}{digest}\n")
+        return f"name={name};type=basic;file={tmp_path / name};refresh=0"
+
+    def status(target, password):
+        secret = base64.b64encode(b"me:" + password).decode()
+        return tagway.get(target, fields=[("Authorization", f"Basic {secret}")]).status
+
+    with Origin() as origin:
+        table = route(origin, "/a", options="auth=a") + route(origin, "/b", options="auth=b")
+        with Reloaded(tmp_path, "", table) as tagway:
+            assert status("/a", b"one") == 401
+            assert len([problem for problem in tagway.problems() if "no scheme" in problem["reason"]]) == 2
+            tagway.reload(f"proxy.auth = {scheme('a', b'one')}\n")
+            settles(tagway, lambda _: status("/a", b"one") == 200, "the scheme")
+            assert status("/b", b"one") == 401
+            wait_until(lambda: len([problem for problem in tagway.problems()
+                                    if "no scheme" in problem["reason"]]) == 1, what="one problem less")
+            # In another order, and with another password in the same file.
+            tagway.reload(f"proxy.auth = {scheme('b', b'two')},{scheme('a', b'three')}\n")
+            settles(tagway, lambda _: status("/b", b"two") == 200, "the other scheme")
+            assert [status("/a", password) for password in (b"one", b"two", b"three")] == [401, 401, 200]
+            scheme("a", b"four")
+            tagway.reload()
+            settles(tagway, lambda _: status("/a", b"four") == 200, "the file, although refresh=0")
+            (tmp_path / "a").unlink()
+            tagway.reload(result="failure")
+            assert status("/a", b"four") == 200
+            tagway.reload("")
+            settles(tagway, lambda _: status("/a", b"four") == 401, "no scheme")
+
+
 # --- listeners
 
 def test_listeners_come_and_go(tmp_path):
