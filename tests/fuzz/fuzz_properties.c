@@ -37,6 +37,9 @@ static void parse_value(struct arena *arena, struct str text)
     (void)!tls_version_parse(text, &version, &err);
     if (value_to_duration_ms(text, &ms))
         BUG_ON(!value_to_duration_ns(text, &number));
+    uint8_t bytes[IP_LEN];
+    if (ip_parse(text, bytes))
+        BUG_ON(!ip_net_parse(text, &net));
     if (ip_net_parse(text, &net))
         BUG_ON(net.bits > 128);
     if (address_split(text, &host, &port, &err) == 0)

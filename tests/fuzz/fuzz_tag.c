@@ -91,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (count < TAGS_MAX && str_split_next(&rest, '\n', &line)) {
         tags[count++] = line;
         expected += tag_is_route(line, STR("p-"));
-        require(!tag_is_route(line, STR("p-")) || !tag_is_near_miss(line, STR("p-")));
+        bool is_near_miss = tag_is_near_miss(line, STR("p-"));
+        require(!is_near_miss || !tag_is_route(line, STR("p-")));
     }
     struct tag_instance instance = {
         .service = STR("service"),

@@ -24,14 +24,15 @@ PARSERS = {
     "auth": ["auth/htpasswd.c", "http/basic.c", "route/access.c", "base/ip.c", "base/base64.c"],
     "chunk": ["http/chunk.c"],
     "compose": ["http/compose.c", "http/fields.c", "http/target.c", "http/head.c"],
-    "connection": ["proxy/body.c", "proxy/gzip_types.c", "proxy/gzip_rules.c"],
+    "connection": ["proxy/body.c", "proxy/gzip_rules.c"],
     "consul_json": ["discover/decode.c", "discover/json.c", "discover/decode_kv.c", "discover/json_split.c"],
     "custom_json": ["discover/custom_decode.c", "discover/json.c", "route/command.c", "route/def.c"],
     "glob": ["route/glob.c"],
     "gzip_rules": ["proxy/gzip_rules.c"],
-    "options": ["app/options_listen.c", "app/metrics_prefix.c", "app/address.c", "proxy/gzip_types.c"],
+    "options": ["app/options_listen.c", "app/metrics_prefix.c", "app/address.c"],
     "override": ["admin/manual_body.c"],
-    "properties": ["app/properties.c", "app/value.c", "app/tls_names.c", "app/address_template.c"],
+    "properties": ["app/properties.c", "app/value.c", "app/tls_names.c", "app/address_template.c", "app/address.c",
+                   "base/ip.c"],
     "request_head": ["http/head.c", "http/fields.c"],
     "response_head": ["http/head.c", "http/fields.c"],
     "route_command": ["route/command.c", "route/url.c", "route/def.c", "route/text.c"],
@@ -44,13 +45,13 @@ PARSERS = {
 # or a password, which other tests have.
 SHOWN = {
     "connection": ["proxy/client.c", "proxy/exchange.c", "proxy/forward.c", "proxy/response.c",
-                   "proxy/tunnel.c", "upstream/pool.c", "net/sock.c", "net/block.c"],
+                   "proxy/tunnel.c", "proxy/gzip_types.c", "upstream/pool.c", "net/sock.c", "net/block.c"],
 }
 
 
 # Functions beside the parsers that no text reaches: they read files, look names up, or name things.
 NOT_PARSING = {
-    "address_parse", "htpasswd_load", "htpasswd_ref", "interface_list_read", "keep",
+    "address_parse", "htpasswd_load", "htpasswd_ref", "interface_list_read", "look_up",
     "route_health_text",
 }
 
