@@ -27,7 +27,7 @@ bool manual_body_read(struct manual_body *body, struct str text)
     if (!cJSON_IsString(value) || (version && !cJSON_IsString(version) && !cJSON_IsNull(version)))
         return false;
     body->value = str_of(value->valuestring);
-    if (cJSON_IsString(version))
+    if (version && cJSON_IsString(version))
         body->version = str_of(version->valuestring);
     return true;
 }
