@@ -143,15 +143,24 @@ void agent_note_answer(struct agent *agent)
     agent_pump(agent);
 }
 
+// Texts differ in milliseconds and ports; what comes first is what went wrong.
+static bool is_same_failure(const char *before, const char *now)
+{
+    enum { TELLING = 12 };
+    return strncmp(before, now, TELLING) == 0;
+}
+
 void agent_note_away(struct agent *agent, const char *failure)
 {
     uint64_t now_ms = clock_now_ms();
     agent->is_broken = true;
     agent->retry_at_ms =
         now_ms + backoff_next_probe(&agent->backoff, &agent->rng, AWAY_FLOOR_MS, AWAY_CAP_MS);
-    if (agent->away_since_ms)
+    if (agent->away_since_ms && is_same_failure(agent->failure, failure))
         return;
-    agent->away_since_ms = now_ms;
+    if (!agent->away_since_ms)
+        agent->away_since_ms = now_ms;
+    snprintf(agent->failure, sizeof agent->failure, "%s", failure);
     log_warn("consul at %s cannot be reached: %s; routes stay as they are",
              agent->settings->http.base_url, failure);
     problems_begin(agent->problems, STR("consul/agent"));

@@ -61,6 +61,7 @@ struct agent {
 
     struct backoff backoff; // while away
     uint64_t away_since_ms; // 0: the agent answers
+    char failure[128];      // while away: the last one told
     uint64_t retry_at_ms;   // while away: not before
     bool is_broken;         // connections failed; the next answer may come from a new process
     uint64_t settled_at_ms; // until then its checks may not have run yet

@@ -112,9 +112,13 @@ class FakeConsul:
                 "registry.consul.register.enabled": "false",
                 **{key.replace("_", "."): value for key, value in more.items()}}
 
-    def listen(self):
+    def listen(self, tls=None):
+        """tls: an ssl.SSLContext, or None for plain HTTP."""
         self.stopping.clear()
         self._server = _Server(("127.0.0.1", self.port), _Handler)
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True,
+                                                  do_handshake_on_connect=False)
         self._server.consul = self
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -13,6 +13,7 @@ from harness.fake_consul import (FakeConsul, answer, hung_up, reset, silent, sta
 from harness.origin import Origin
 from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway
+from harness.tls import Authority, server_context
 
 MB = 1 << 20
 SOON = 3 * SLOWNESS
@@ -20,6 +21,12 @@ SOON = 3 * SLOWNESS
 
 def deep(depth):
     return answer(200, b"[" * depth + b"]" * depth)
+
+
+def not_http(handler):
+    """The alert of a server that speaks TLS."""
+    handler.wfile.write(b"\x15\x03\x01\x00\x02\x02\x28")
+    handler.close_connection = True
 
 
 ANSWERS = {
@@ -46,6 +53,7 @@ ANSWERS = {
     "reset": reset,
     "stalled": stalled,
     "a byte a second": streaming(b"[", 1.0),
+    "not HTTP": not_http,
     "100 MB": streaming(b" " * MB, 0.01, length=100 * MB),
     "endless JSON": streaming(b'["a",' * 100000, 0.01),
 }
@@ -449,3 +457,35 @@ def test_a_service_that_takes_over_a_route_is_told(origin):
             assert not problem["lost"]
             consul.set_service("thief", [])
             wait_until(lambda: not tagway.problems(), 10, "the problem to go")
+
+
+def test_a_certificate_of_another_authority_is_not_believed(origin):
+    """Whoever answers in Consul's place cannot change a route, and the right one is believed again."""
+    ours, theirs = Authority(), Authority("Other CA")
+    good, bad = (server_context(authority.issue("127.0.0.1")) for authority in (ours, theirs))
+    with FakeConsul() as consul:
+        consul.hang_up()
+        consul.listen(good)
+        consul.set_service("a", [("a-1", origin.port, ["urlprefix-/a"])])
+        options = consul.options(**{"registry.consul.addr": f"https://127.0.0.1:{consul.port}",
+                                    "registry.consul.tls.cafile": ours.file})
+        with Tagway(options=options) as tagway:
+            tagway.wait_route("/a")
+            consul.hang_up()
+            consul.set_service("a", [])
+            consul.listen(bad)
+            wait_until(lambda: "certificate" in json.dumps(tagway.problems()), 20, "the problem")
+            deadline = time.monotonic() + 3
+            while time.monotonic() < deadline:
+                assert tagway.get("/a").status == 200
+                time.sleep(0.05)
+            consul.hang_up()
+            consul.set_service("a", [("a-1", origin.port, ["urlprefix-/a"])])
+            consul.set_service("late", [("late-1", origin.port, ["urlprefix-/late"])])
+            consul.listen(good)
+            began = time.monotonic()
+            tagway.wait_route("/late")
+            assert time.monotonic() - began < SOON
+            assert tagway.get("/a").status == 200
+    ours.close()
+    theirs.close()

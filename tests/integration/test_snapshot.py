@@ -9,8 +9,11 @@ import time
 
 import pytest
 
+from harness.client import format_request
+from harness.consul import Consul
 from harness.custom_backend import CustomBackend, status
 from harness.fake_consul import FakeConsul, answer
+from harness.load import Load
 from harness.origin import Origin
 from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway
@@ -290,3 +293,29 @@ def test_the_custom_backend_has_one_too(origin, path):
             server.routes = []
             wait_until(lambda: tagway.get("/a").status == 404, 20, "the answer")
             wait_until(lambda: not is_serving(tagway), 10, "nothing to be served from disk")
+
+
+@pytest.mark.consul
+def test_both_restart_and_no_route_is_lost(consul_binary, origin, path):
+    """A machine that boots: tagway is up before Consul, and Consul calls every check critical until it has run
+    once."""
+    with Consul(consul_binary, is_dev=False) as server:
+        for number in range(3):
+            server.register(f"s{number}", origin.port, [f"urlprefix-/s{number}"])
+        with Tagway(options=options(server, path)):
+            saved(path, "service s2")
+        server.kill()
+        with Tagway(options=options(server, path)) as tagway:
+            assert is_serving(tagway)
+            requests = [format_request(target=f"/s{number}") for number in range(3)]
+            with Load(tagway.port, requests, 2, pause=0.002) as load:
+                server.start()
+                server.register("late", origin.port, ["urlprefix-/late"])
+                registered = time.monotonic()
+                tagway.wait_route("/late")
+                assert time.monotonic() - registered < 3 * SLOWNESS
+                wait_until(lambda: not is_serving(tagway), 20, "the registry's answers")
+                for number in range(3):
+                    server.set_health(f"s{number}-{origin.port}", "passing")
+                load.stop()
+            assert load.count > 50 and not load.failures, load.failures[:5]
