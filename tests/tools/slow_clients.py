@@ -193,7 +193,7 @@ def settled_rss_kib(process, tolerance=64):
 
 
 def in_flight(tagway):
-    return tagway.json("/api/totals")["in_flight"]
+    return tagway.metric("tagway_target_in_flight", service="slow")
 
 
 class Outcome:
