@@ -297,6 +297,7 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
             arm(client,
                 until(client, worker->config->client_head_timeout_ms, client->read_deadline_ms));
         }
+        client->parsed = (uint32_t)len;
         keep_input(client, bytes, len, BLOCK_MAX);
         return 0;
     }
@@ -389,6 +390,14 @@ static void finish(struct stream *stream)
         read_start(&client->stream);
 }
 
+// Whether what came behind the first `before` bytes may end a head: CRLF CRLF, or LF LF.
+static bool has_blank_line(const char *bytes, size_t before, size_t len)
+{
+    size_t from = before > 3 ? before - 3 : 0;
+    return memmem(bytes + from, len - from, "\n\r\n", 3) ||
+           memmem(bytes + from, len - from, "\n\n", 2);
+}
+
 static void on_data(struct sock *sock, char *bytes, size_t len)
 {
     struct client *client = client_of(sock);
@@ -416,13 +425,15 @@ static void on_data(struct sock *sock, char *bytes, size_t len)
         return;
     }
     case CLIENT_HEAD: {
-        // A head ends in LF: until one comes nothing new can be known of it, and parsing again and
-        // again what drips in would be work for nothing.
-        bool may_be_complete = memchr(bytes, '\n', len) != NULL;
+        // Parsing again and again what drips in line by line would cost the square of its length:
+        // it is done when the head's end may have come, and each time the head has doubled.
+        size_t before = block_len(client->stream.input);
         if (!keep_input(client, bytes, len, BLOCK_MAX))
             return;
-        if (may_be_complete || block_len(client->stream.input) >
-                                   client->stream.worker->config->request_limits.head_max)
+        size_t now = block_len(client->stream.input);
+        if (has_blank_line(block_start(client->stream.input), before, now) ||
+            now >= 2 * (size_t)client->parsed ||
+            now > client->stream.worker->config->request_limits.head_max)
             client_feed(client, block_start(client->stream.input), block_len(client->stream.input),
                         true);
         return;

@@ -38,6 +38,7 @@ struct client {
     struct address_mark address;
     uint32_t requests;     // served on this connection
     uint32_t lingered;     // bytes thrown away while lingering
+    uint32_t parsed;       // of an incomplete head, when it was last looked at
     uint8_t state;         // enum client_state
     bool is_fed;           // client_feed is on the stack
     bool is_write_stalled; // the timer guards against a client that does not read

@@ -11,10 +11,11 @@
 #include "proxy/worker.h"
 
 enum {
-    // Listeners, loops, logs; and of a large limit one in eight for the admin listener (256
+    // Listeners, loops, logs; and of a large limit one in sixteen, for the admin listener (256
     // connections) and Consul (a watch for each service).
     RESERVE_MIN = 128,
-    RESERVE_MAX = 2048,
+    RESERVE_SHARE = 16,
+    RESERVE_MAX = 1024,
     USABLE_MIN = 16,
     SHORTAGE_LOG_MS = 10000,
     MEMORY_CHECK_MS = 100,
@@ -26,7 +27,7 @@ uint32_t proxy_usable_descriptors(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return USABLE_MIN;
     uint64_t max = MIN((uint64_t)limit.rlim_cur, UINT64_C(1) << 30);
-    uint64_t reserve = MIN(MAX(max / 8, (uint64_t)RESERVE_MIN), (uint64_t)RESERVE_MAX);
+    uint64_t reserve = MIN(MAX(max / RESERVE_SHARE, (uint64_t)RESERVE_MIN), (uint64_t)RESERVE_MAX);
     return max > reserve + USABLE_MIN ? (uint32_t)(max - reserve) : USABLE_MIN;
 }
 

@@ -32,7 +32,7 @@ from harness.tagway import Tagway, route  # noqa: E402
 PER_SOURCE = 5000  # connections from one loopback address
 OPTIONS = {
     "proxy.client.headtimeout": "10m", "proxy.client.idletimeout": "10m", "proxy.client.bodytimeout": "10m",
-    "proxy.client.writetimeout": "10m", "proxy.client.minrate": "0", "proxy.upstream.writetimeout": "10m",
+    "proxy.client.writetimeout": "10m", "proxy.client.maxage": "0", "proxy.client.minrate": "0", "proxy.upstream.writetimeout": "10m",
     "proxy.workers": "1",
 }
 # What the project promises, bytes of RSS for each client.
@@ -245,7 +245,7 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # Here are the clients and the origin's ends, there are clients and connections to the origin.
-    count = min(args.clients, (hard - 1500) // 2)
+    count = min(args.clients, (hard - 1024) // 2 - 100)
     if count < args.clients:
         print(f"the limit of open files ({hard}) allows {count} clients", file=sys.stderr)
     print(f"{'clients':<22} {'p99 before':>10} {'during':>9} {'ratio':>6} {'failed':>6} {'RSS each':>9}  limit")
