@@ -25,6 +25,7 @@ struct http_forward {
     bool is_peer_trusted;       // incoming forwarding fields are believed (proxy.trusted)
     bool is_tls;                // client side
     bool is_websocket;          // a websocket upgrade: forwarded with Connection: Upgrade
+    bool asks_gzip;             // Accept-Encoding: gzip is added; the client said nothing of it
     struct str method_override; // empty: as received
     struct str path;            // to send; "*" allowed for OPTIONS
     struct str dst_query;       // query of the route's destination, put before the request's own

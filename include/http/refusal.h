@@ -33,7 +33,8 @@
     X(HTTP_BAD_EXPECT, 417, "expect", "unsupported expectation")                            \
     X(HTTP_BAD_CHUNK, 400, "chunk", "invalid chunk")                                        \
     X(HTTP_BAD_TRAILER, 400, "trailer", "invalid trailer")                                  \
-    X(HTTP_SHADOWED_FIELD, 400, "shadowed_field", "field name imitates another with '_'")
+    X(HTTP_SHADOWED_FIELD, 400, "shadowed_field", "field name imitates another with '_'")   \
+    X(HTTP_BAD_CONTENT, 502, "content_coding", "body is not what its Content-Encoding says")
 
 // HTTP_ACCEPTED is 0; refusals are positive, so that one int can also carry a negative err_code.
 enum http_refusal {

@@ -139,6 +139,7 @@ struct proxy_config {
 
     const struct gzip_types *gzip_types; // proxy/gzip_types.h; NULL: nothing is compressed
     uint32_t gzip_max;                   // responses that a worker compresses at a time
+    bool asks_gzip; // proxy.gzip.upstream: targets are asked for gzip that is unpacked again
 
     const struct access_format *access_log; // proxy/access_log.h; NULL: off
 };

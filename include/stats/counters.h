@@ -72,6 +72,7 @@
     X(surplus_bytes, "Upstream connections closed for bytes behind a response.")     \
     X(gzipped, "Responses compressed for the client.")                               \
     X(gzip_shed, "Responses sent as they are because too many were compressed.")     \
+    X(gunzipped, "Responses unpacked for clients that did not ask for gzip.")        \
     X(access_log_dropped, "Access log lines dropped because the log was full.")      \
     X(turns, "Turns of the worker's event loop.")                                    \
     LIMIT_COUNTERS(X)

@@ -546,6 +546,10 @@ const struct option_row OPTION_ROWS[] = {
      .json = "Proxy.GZIPMaxStreams", FIELD(proxy.gzip_max), .min = 1, .max = 65536,
      .help = "Responses that a worker compresses at a time, 270 KB of memory each; more pass as "
              "they are."},
+    {.key = "proxy.gzip.upstream", .type = OPTION_BOOL, .preset = "true",
+     .json = "Proxy.GZIPUpstream", FIELD(proxy.asks_gzip),
+     .help = "Whether targets are asked for gzip on behalf of clients that say nothing of codings, "
+             "and their answers unpacked again."},
     {.key = "proxy.header.requestid", .type = OPTION_STRING, .preset = "",
      .json = "Proxy.RequestID", FIELD(proxy.compose.request_id_header),
      .apply = option_apply_header_name,

@@ -377,6 +377,8 @@ int http_compose_request(const struct http_head *head, const struct http_forward
     put_request_fields(&writer, head, forward, config, &received);
     put_forwarding_fields(&writer, head, forward, config, &received);
     put_configured_fields(&writer, forward, config);
+    if (forward->asks_gzip)
+        PUT(&writer, "Accept-Encoding: gzip\r\n");
     if (head->accepts_trailers)
         PUT(&writer, "TE: trailers\r\n");
     if (forward->is_websocket) {

@@ -49,6 +49,7 @@ enum http_field_id http_field_lookup(struct str name)
         NAME("date", HTTP_FIELD_DATE)
         NAME("vary", HTTP_FIELD_VARY)
         break;
+    case 5: NAME("range", HTTP_FIELD_RANGE) break;
     case 6:
         NAME("accept", HTTP_FIELD_ACCEPT)
         NAME("expect", HTTP_FIELD_EXPECT)

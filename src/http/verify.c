@@ -83,6 +83,7 @@ bool http_verify_request(const struct http_head *head, const struct http_forward
     const struct http_limits limits = {len, len, HTTP_FIELDS_MAX};
     struct http_head sent;
     size_t next = 0;
+    bool has_asked_gzip = false;
 
     int rc = http_parse_request(&sent, out, len, &limits);
     if (rc == HTTP_TOO_MANY_FIELDS)
@@ -105,6 +106,10 @@ bool http_verify_request(const struct http_head *head, const struct http_forward
         }
         if (is_rewritten(field, config))
             continue;
+        if (forward->asks_gzip && !has_asked_gzip && field->id == HTTP_FIELD_ACCEPT_ENCODING) {
+            has_asked_gzip = str_eq(field->value, STR("gzip"));
+            continue;
+        }
         while (next < head->field_count &&
                (head->fields[next].is_hop || is_rewritten(&head->fields[next], config)))
             next++;
@@ -114,7 +119,7 @@ bool http_verify_request(const struct http_head *head, const struct http_forward
     while (next < head->field_count &&
            (head->fields[next].is_hop || is_rewritten(&head->fields[next], config)))
         next++;
-    return next == head->field_count;
+    return next == head->field_count && has_asked_gzip == forward->asks_gzip;
 }
 
 // Whether a response field is dropped or may have been added by us.

@@ -79,7 +79,12 @@ static void finish(struct exchange *exchange)
     block_put(&worker->loop.blocks, exchange->request);
     block_put(&worker->loop.blocks, exchange->response);
     block_put(&worker->loop.blocks, exchange->sent_head);
+    block_put(&worker->loop.blocks, exchange->packed);
     gzip_put(&worker->gzip, exchange->gzip);
+    gunzip_put(&worker->gunzip, exchange->gunzip);
+    if (exchange->asks_gzip)
+        gunzip_release(&worker->gunzip);
+    list_remove(&exchange->link);
     if (exchange->accepts_trailers)
         buf_fini(&exchange->trailers);
     unpin_target(exchange);
@@ -225,6 +230,10 @@ void exchange_on_client_drained(struct exchange *exchange)
 {
     if (exchange->phase == EXCHANGE_TUNNEL) {
         tunnel_on_client_drained(exchange);
+        return;
+    }
+    if (exchange->is_unpacking) {
+        response_unpack_more(exchange);
         return;
     }
     if (exchange->is_conn_paused && exchange->conn) {

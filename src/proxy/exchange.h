@@ -41,7 +41,8 @@ enum exchange_phase {
 struct exchange {
     struct worker *worker;
     struct stream *stream; // the client's side
-    struct list link;      // worker's free list; while auth_job is set, its list of those waiting
+    struct list link;      // worker's free list; while auth_job is set, its list of those waiting;
+                           // worker->unpacking
     struct timer timer;    // response head, response body or tunnel idle
 
     uint8_t phase;  // enum exchange_phase
@@ -53,6 +54,8 @@ struct exchange {
     bool is_idempotent;
     bool accepts_trailers;
     bool accepts_gzip;        // and compression is on
+    bool asks_gzip;           // the target is asked for it on our behalf; holds a place in the pool
+    bool is_unpacking;        // more of the answer comes without more of the target
     bool ends_with_close;     // the end of the connection ends the answer
     bool can_replay;          // `request` is all that was read of the request
     bool is_probe;            // of an ejected endpoint
@@ -79,7 +82,9 @@ struct exchange {
     uint8_t request_id[REQUEST_ID_BYTES]; // with proxy.header.requestid
     struct body upload;
     struct body download;
-    struct gzip *gzip; // of the download; NULL: it passes as it is
+    struct gzip *gzip;     // of the download; NULL: it passes as it is
+    struct gunzip *gunzip; // likewise
+    struct block *packed;  // what of the download is still to be unpacked; NULL: nothing
     struct buf
         trailers; // of the direction that collects them; set up when the client takes trailers
 
@@ -170,6 +175,10 @@ void exchange_arm_download(struct exchange *exchange);
 void forward_request(struct exchange *exchange, const struct iovec *parts, int count);
 // response.c: the upstream's events.
 extern const struct upstream_conn_events RESPONSE_EVENTS;
+// Goes on with an answer that is_unpacking: the client takes again.
+void response_unpack_more(struct exchange *exchange);
+// The worker's unpack_message: goes on with the answers that gave way to others.
+void response_on_next_turn(struct message *message);
 
 // tunnel.c: after a 101. rest is what the upstream sent behind its head.
 void tunnel_begin(struct exchange *exchange, char *rest, size_t len);

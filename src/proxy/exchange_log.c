@@ -61,8 +61,12 @@ static void read_heads(struct exchange *exchange, struct access_entry *entry)
 static uint64_t body_bytes_sent(const struct exchange *exchange)
 {
     const struct body *download = &exchange->download;
+    if (exchange->phase == EXCHANGE_WAITING)
+        return exchange->bytes_out; // of an answer of our own
     if (exchange->gzip)
         return gzip_bytes_out(exchange->gzip);
+    if (exchange->gunzip)
+        return gunzip_bytes_out(exchange->gunzip);
     if (download->framing == HTTP_BODY_CHUNKED)
         return download->chunks.data_total - download->chunks.left;
     return exchange->bytes_out;

@@ -21,6 +21,7 @@
 #include "http/verify.h"
 #include "proxy/exchange.h"
 #include "proxy/guard.h"
+#include "proxy/gzip_rules.h"
 #include "proxy/page.h"
 #include "proxy/room.h"
 #include "route/table.h"
@@ -303,6 +304,7 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
         .is_peer_trusted = stream->is_peer_trusted,
         .is_tls = stream->is_tls,
         .is_websocket = exchange->is_websocket,
+        .asks_gzip = exchange->asks_gzip,
         .path = head->path,
         .dst_query = def->dst_query,
         .host = head->host,
@@ -430,6 +432,8 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
     exchange->tried[exchange->tries++] = target->endpoint;
     exchange->retried_statuses = chosen->def->retried_statuses;
 
+    if (worker->config->asks_gzip && !exchange->asks_gzip)
+        exchange->asks_gzip = gzip_may_ask(head) && gunzip_reserve(&worker->gunzip);
     int len = compose(exchange, chosen, normal_path);
     if (len < 0) {
         exchange_fail(exchange, len == ERR_TOO_LARGE ? 431 : 400, STR_NULL);

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/gzip.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <zlib.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "proxy/gzip_types.h"
+#include "proxy/piece.h"
 
 enum {
-    CHUNK_LINE_ROOM = 16,
     GZIP_WINDOW = 15 + 16, // zlib: the largest window, and gzip's header and trailer
     GZIP_MEMORY = 8,       // zlib's default
 };
@@ -18,7 +16,7 @@ enum {
 // deflateBound for the default settings, and a byte of rest, a marker and an empty block more for
 // the flushes.
 _Static_assert(GZIP_INPUT_MAX + (GZIP_INPUT_MAX >> 12) + (GZIP_INPUT_MAX >> 14) + 25 + 16 +
-                       2 * CHUNK_LINE_ROOM <=
+                       2 * PIECE_ROOM <=
                    GZIP_OUT_ROOM,
                "a piece fits");
 
@@ -148,7 +146,6 @@ static ptrdiff_t deflate_parts(struct gzip *gzip, const struct iovec *parts, int
 int gzip_pass(struct gzip_pool *pool, struct gzip *gzip, struct iovec *parts, int count,
               bool is_last, const struct buf *trailers)
 {
-    static char END[] = "\r\n";
     size_t len = 0;
     for (int i = 0; i < count; i++)
         len += parts[i].iov_len;
@@ -156,29 +153,12 @@ int gzip_pass(struct gzip_pool *pool, struct gzip *gzip, struct iovec *parts, in
         return 0; // a head alone: no reason to send the stream's
     if (len > GZIP_INPUT_MAX)
         return ERR_NOMEM;
-    char *data = pool->out + CHUNK_LINE_ROOM;
+    char *data = pool->out + PIECE_ROOM;
     ptrdiff_t out_len =
-        deflate_parts(gzip, parts, count, is_last, data, GZIP_OUT_ROOM - 2 * CHUNK_LINE_ROOM);
+        deflate_parts(gzip, parts, count, is_last, data, GZIP_OUT_ROOM - 2 * PIECE_ROOM);
     if (out_len < 0)
         return ERR_NOMEM;
-    if (!gzip->is_chunked) {
-        parts[0] = (struct iovec){.iov_base = data, .iov_len = (size_t)out_len};
-        return 1;
-    }
-    char line[CHUNK_LINE_ROOM];
-    int line_len = snprintf(line, sizeof line, "%zx\r\n", (size_t)out_len);
-    char *start = data - line_len;
-    memcpy(start, line, (size_t)line_len);
-    const char *tail = is_last ? "\r\n0\r\n" : "\r\n";
-    memcpy(data + out_len, tail, strlen(tail));
-    parts[0] = (struct iovec){.iov_base = start,
-                              .iov_len = (size_t)line_len + (size_t)out_len + strlen(tail)};
-    count = 1;
-    if (is_last && trailers && trailers->len)
-        parts[count++] = (struct iovec){.iov_base = trailers->ptr, .iov_len = trailers->len};
-    if (is_last)
-        parts[count++] = (struct iovec){.iov_base = END, .iov_len = 2};
-    return count;
+    return piece_frame(data, (size_t)out_len, gzip->is_chunked, is_last, trailers, parts);
 }
 
 uint64_t gzip_bytes_out(const struct gzip *gzip)

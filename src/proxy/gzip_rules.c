@@ -118,25 +118,57 @@ static bool varies_by_encoding(const struct http_head *response)
     return false;
 }
 
-struct str gzip_fields(struct http_head *response, bool is_coded, char *out)
+bool gzip_may_ask(const struct http_head *request)
+{
+    if (request->method == HTTP_METHOD_HEAD || request->is_upgrade)
+        return false;
+    for (size_t i = 0; i < request->field_count; i++) {
+        const struct http_field *field = &request->fields[i];
+        if ((field->id == HTTP_FIELD_ACCEPT_ENCODING || field->id == HTTP_FIELD_RANGE) &&
+            !field->is_hop)
+            return false;
+    }
+    return true;
+}
+
+bool gzip_must_unpack(const struct http_head *response)
+{
+    if (response->framing == HTTP_BODY_NONE || response->status == 206 ||
+        (response->framing == HTTP_BODY_LENGTH && response->content_length == 0))
+        return false;
+    struct str coding = STR_NULL;
+    for (size_t i = 0; i < response->field_count; i++) {
+        const struct http_field *field = &response->fields[i];
+        if (field->id != HTTP_FIELD_CONTENT_ENCODING || field->value.len == 0)
+            continue;
+        if (coding.len)
+            return false; // coded twice
+        coding = field->value;
+    }
+    return str_ieq(coding, STR("gzip")) || str_ieq(coding, STR("x-gzip"));
+}
+
+struct str gzip_fields(struct http_head *response, enum gzip_change change, bool may_vary,
+                       char *out)
 {
     enum { ETAG_MAX = 256 };
     struct str etag = STR_NULL;
-    for (size_t i = 0; i < response->field_count && is_coded; i++) {
+    for (size_t i = 0; i < response->field_count && change != GZIP_AS_IS; i++) {
         struct http_field *field = &response->fields[i];
         bool is_etag = !field->is_hop && str_ieq(field->name, STR("ETag"));
-        // Ranges are of the bytes that the origin has, not of those that the client gets.
+        // Ranges are of the bytes that the origin has, not of those that the client gets, unless
+        // these are unpacked: who wants a part of them asks the origin for it as it is.
         field->is_hop |= is_etag || field->id == HTTP_FIELD_CONTENT_ENCODING ||
-                         str_ieq(field->name, STR("Accept-Ranges"));
+                         (change == GZIP_PACKED && str_ieq(field->name, STR("Accept-Ranges")));
         if (is_etag && field->value.len <= ETAG_MAX)
             etag = field->value;
     }
-    // The coded body is not byte for byte the one that a strong validator stands for (RFC 9110
+    // The changed body is not byte for byte the one that a strong validator stands for (RFC 9110
     // section 8.8.1).
     bool is_strong = etag.len && !str_starts_with(etag, STR("W/"));
     int len = snprintf(out, GZIP_FIELDS_ROOM, "%s%s%s%.*s%s",
-                       varies_by_encoding(response) ? "" : "Vary: Accept-Encoding\r\n",
-                       is_coded ? "Content-Encoding: gzip\r\n" : "",
+                       !may_vary || varies_by_encoding(response) ? "" : "Vary: Accept-Encoding\r\n",
+                       change == GZIP_PACKED ? "Content-Encoding: gzip\r\n" : "",
                        etag.len == 0 ? ""
                        : is_strong   ? "ETag: W/"
                                      : "ETag: ",

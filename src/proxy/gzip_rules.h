@@ -25,6 +25,18 @@ bool gzip_may_code(const struct http_head *response);
 // The value of the first Content-Type; empty when there is none.
 struct str gzip_content_type(const struct http_head *response);
 
-// The field lines that a response gets with compression switched on, in out (GZIP_FIELDS_ROOM).
-// When is_coded, what the coding makes untrue is taken from the head: it is marked as hop-by-hop.
-struct str gzip_fields(struct http_head *response, bool is_coded, char *out);
+// Whether the target may be asked for gzip that the client does not get to see, as Go's client
+// does: nothing is said of codings or ranges, and the answer is to have a body.
+bool gzip_may_ask(const struct http_head *request);
+// Whether the answer to such a request is to be unpacked: it has a body that is coded with gzip,
+// once and whole.
+bool gzip_must_unpack(const struct http_head *response);
+
+// What happens to a body.
+enum gzip_change { GZIP_AS_IS, GZIP_PACKED, GZIP_UNPACKED };
+
+// The field lines that a response gets, in out (GZIP_FIELDS_ROOM). What the change makes untrue is
+// taken from the head: it is marked as hop-by-hop. may_vary: compression is switched on, so that
+// another client may get another answer.
+struct str gzip_fields(struct http_head *response, enum gzip_change change, bool may_vary,
+                       char *out);

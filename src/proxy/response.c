@@ -4,7 +4,9 @@
 //  1. on_connected: the head, written earlier, is on its way
 //  2. on_data: head bytes are collected until they parse; interim responses are relayed
 //  3. the final head is judged, composed for the client and sent with the body bytes at hand
-//  4. on_data: body bytes pass; the client's back-pressure stops the reading
+//  4. on_data: body bytes pass; the client's back-pressure stops the reading. What is unpacked for
+//     the client may become a thousand times as much: it goes on in pieces, as many as the client
+//     takes, and the rest of the input is kept
 //  5. the body's end: exchange_complete
 // Failure modes: cannot connect, or closed before any response byte -> exchange_retry; a malformed
 // head -> 502; cut in the body -> the client's answer is cut too; 101 without asking -> 502.
@@ -15,8 +17,12 @@
 #include "http/compose.h"
 #include "proxy/exchange.h"
 #include "proxy/gzip_rules.h"
+#include "proxy/piece.h"
 
-enum { INTERIM_MAX = 32 };
+enum {
+    INTERIM_MAX = 32,
+    PIECES_PER_TURN = 8, // of an answer that is unpacked: then it is the turn of others
+};
 
 static void refuse(struct exchange *exchange, enum http_refusal refusal)
 {
@@ -72,18 +78,154 @@ static int send_head(struct exchange *exchange, const struct http_answer *answer
     return rc;
 }
 
+// What follows the body, as far as the client takes it; else NULL.
+static const struct buf *trailers_of(const struct exchange *exchange)
+{
+    return exchange->download.framing == HTTP_BODY_CHUNKED ? exchange->download.chunks.trailers
+                                                           : NULL;
+}
+
 // What the body is sent as when it is compressed. False: the exchange has been dealt with.
 static bool compress(struct exchange *exchange, struct iovec *parts, int *count)
 {
-    const struct buf *trailers = NULL;
-    if (exchange->download.framing == HTTP_BODY_CHUNKED)
-        trailers = exchange->download.chunks.trailers;
     *count = gzip_pass(&exchange->worker->gzip, exchange->gzip, parts, *count,
-                       exchange->download.is_complete, trailers);
+                       exchange->download.is_complete, trailers_of(exchange));
     if (*count >= 0)
         return true;
     exchange_abort(exchange, false);
     return false;
+}
+
+// The body is not what it should be: nothing of it has been sent yet when `answer` is given.
+static void refuse_body(struct exchange *exchange, const struct http_answer *answer,
+                        enum http_refusal refusal)
+{
+    if (answer) {
+        refuse(exchange, refusal);
+        return;
+    }
+    counter_add(&exchange->worker->refusals[1][refusal], 1);
+    exchange_note_failure(exchange, EJECT_BROKEN);
+    exchange_abort(exchange, false);
+}
+
+// Sends parts of the body, with the head in front when `answer` is given. 0 or 1 as the stream's
+// functions; negative: the exchange is over.
+static int send_on(struct exchange *exchange, const struct http_answer *answer,
+                   const struct iovec *parts, int count)
+{
+    if (!answer) {
+        int rc = count > 0 ? exchange->stream->ops->send(exchange->stream, parts, count) : 0;
+        if (rc < 0)
+            exchange_abort(exchange, true);
+        return rc;
+    }
+    int rc = send_head(exchange, answer, parts, count);
+    if (rc < 0)
+        return rc;
+    exchange->phase = EXCHANGE_ANSWERING;
+    exchange_note_response(exchange, exchange->worker->response_head.status);
+    exchange_note_answer(exchange, exchange->worker->response_head.status);
+    return rc;
+}
+
+// All that has come is with the client, or (rc == 1) on its way.
+static void was_passed(struct exchange *exchange, int rc)
+{
+    if (!was_sent(exchange, rc))
+        return;
+    if (exchange->download.is_complete)
+        exchange_complete(exchange);
+    else if (!exchange->is_conn_paused)
+        exchange_arm_download(exchange);
+}
+
+// Keeps what is still to be unpacked until the client takes more, or until the next turn. The
+// exchange may be over then: memory is short.
+static void keep_packed(struct exchange *exchange, const struct iovec *input, bool is_client_slow)
+{
+    struct worker *worker = exchange->worker;
+    if (exchange->packed) // input is its rest
+        exchange->packed->from = exchange->packed->to - (uint32_t)input->iov_len;
+    else if (input->iov_len > 0 && block_append(&worker->loop.blocks, &exchange->packed,
+                                                input->iov_base, input->iov_len, BLOCK_MAX) != 0) {
+        exchange_abort(exchange, false);
+        return;
+    }
+    exchange->is_unpacking = true;
+    exchange->is_conn_paused = true;
+    if (exchange->conn)
+        sock_read_stop(&exchange->conn->sock);
+    if (is_client_slow)
+        return;
+    list_push_back(&worker->unpacking, &exchange->link);
+    if (!worker->is_unpack_posted) {
+        worker->is_unpack_posted = true;
+        net_loop_post(&worker->loop, &worker->unpack_message);
+    }
+}
+
+// Unpacks the input and sends it on, as far as the client takes it. False: the exchange is over,
+// or has more to unpack; else *rc is what became of the last piece.
+static bool unpack(struct exchange *exchange, const struct http_answer *answer, struct iovec input,
+                   int *rc)
+{
+    for (int pieces = 1;; pieces++) {
+        struct iovec parts[PIECE_PARTS];
+        bool has_more;
+        int count =
+            gunzip_pass(&exchange->worker->gunzip, exchange->gunzip, &input,
+                        exchange->download.is_complete, trailers_of(exchange), parts, &has_more);
+        if (count == ERR_INVALID) {
+            refuse_body(exchange, answer, HTTP_BAD_CONTENT);
+            return false;
+        }
+        if (count < 0) {
+            exchange_fail(exchange, 503, STR_NULL);
+            return false;
+        }
+        *rc = send_on(exchange, answer, parts, count);
+        if (*rc < 0)
+            return false;
+        answer = NULL;
+        if (!has_more)
+            return true;
+        if (*rc == 1 || pieces == PIECES_PER_TURN) {
+            keep_packed(exchange, &input, *rc == 1);
+            return false;
+        }
+    }
+}
+
+void response_unpack_more(struct exchange *exchange)
+{
+    struct iovec input = {0};
+    if (exchange->packed)
+        input = (struct iovec){.iov_base = block_start(exchange->packed),
+                               .iov_len = block_len(exchange->packed)};
+    list_remove(&exchange->link);
+    int rc;
+    if (!unpack(exchange, NULL, input, &rc))
+        return;
+    block_put(&exchange->worker->loop.blocks, exchange->packed);
+    exchange->packed = NULL;
+    exchange->is_unpacking = false;
+    if (rc == 0 && !exchange->download.is_complete) {
+        exchange->is_conn_paused = false;
+        sock_read_start(&exchange->conn->sock);
+    }
+    was_passed(exchange, rc);
+}
+
+void response_on_next_turn(struct message *message)
+{
+    struct worker *worker = CONTAINER_OF(message, struct worker, unpack_message);
+    struct list now;
+    list_init(&now);
+    list_splice_back(&now, &worker->unpacking);
+    worker->is_unpack_posted = false;
+    while (!list_is_empty(&now))
+        response_unpack_more(CONTAINER_OF(now.next, struct exchange, link));
 }
 
 // Body bytes, with the head in front when `answer` is given.
@@ -94,38 +236,26 @@ static void pass_body(struct exchange *exchange, const struct http_answer *answe
     int count;
     size_t used;
     int rc = body_pass(&exchange->download, bytes, len, &used, parts, &count);
-    if (rc < 0 && answer) {
-        refuse(exchange, (enum http_refusal) - rc);
-        return;
-    }
     if (rc < 0) {
-        counter_add(&exchange->worker->refusals[1][-rc], 1);
-        exchange_note_failure(exchange, EJECT_BROKEN);
-        exchange_abort(exchange, false);
+        refuse_body(exchange, answer, (enum http_refusal) - rc);
         return;
     }
     if (used < len)
         exchange->has_surplus = true; // bytes nobody asked for are not relayed
     if (UNLIKELY(exchange->gzip != NULL) && !compress(exchange, parts, &count))
         return;
-    if (answer) {
-        rc = send_head(exchange, answer, parts, count);
+    if (UNLIKELY(exchange->gunzip != NULL)) {
+        counter_add(&exchange->counters->bytes_out, used);
+        if (!unpack(exchange, answer, count > 0 ? parts[0] : (struct iovec){0}, &rc))
+            return;
+    } else {
+        rc = send_on(exchange, answer, parts, count);
         if (rc < 0)
             return;
-        exchange->phase = EXCHANGE_ANSWERING;
-        exchange_note_response(exchange, exchange->worker->response_head.status);
-        exchange_note_answer(exchange, exchange->worker->response_head.status);
-    } else {
-        rc = count > 0 ? exchange->stream->ops->send(exchange->stream, parts, count) : 0;
+        exchange->bytes_out += used;
+        counter_add(&exchange->counters->bytes_out, used);
     }
-    exchange->bytes_out += used;
-    counter_add(&exchange->counters->bytes_out, used);
-    if (!was_sent(exchange, rc))
-        return;
-    if (exchange->download.is_complete)
-        exchange_complete(exchange);
-    else if (!exchange->is_conn_paused)
-        exchange_arm_download(exchange);
+    was_passed(exchange, rc);
 }
 
 // Whether this response is compressed: then exchange->gzip is set.
@@ -140,6 +270,24 @@ static void choose_coding(struct exchange *exchange)
     counter_add(exchange->gzip ? &worker->counters.gzipped : &worker->counters.gzip_shed, 1);
 }
 
+// Whether this response is unpacked: then exchange->gunzip is set. False: the exchange is over.
+static bool choose_unpacking(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    if (!gzip_must_unpack(&worker->response_head)) {
+        exchange->asks_gzip = false;
+        gunzip_release(&worker->gunzip);
+        return true;
+    }
+    exchange->gunzip = gunzip_get(&worker->gunzip, exchange->client_minor > 0);
+    if (!exchange->gunzip) {
+        exchange_fail(exchange, 503, STR_NULL);
+        return false;
+    }
+    counter_add(&worker->counters.gunzipped, 1);
+    return true;
+}
+
 static void begin_answer(struct exchange *exchange, char *body, size_t len)
 {
     struct worker *worker = exchange->worker;
@@ -147,20 +295,28 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
     bool is_old_client = exchange->client_minor == 0;
     char extra[GZIP_FIELDS_ROOM];
     struct http_answer answer = {0};
-    if (UNLIKELY(worker->config->gzip_types != NULL)) {
-        choose_coding(exchange);
-        answer.extra = gzip_fields(head, exchange->gzip != NULL, extra);
+    if (exchange->asks_gzip && !choose_unpacking(exchange))
+        return;
+    bool may_pack = worker->config->gzip_types != NULL;
+    if (UNLIKELY(may_pack || exchange->gunzip)) {
+        if (may_pack)
+            choose_coding(exchange);
+        enum gzip_change change = exchange->gunzip ? GZIP_UNPACKED
+                                  : exchange->gzip ? GZIP_PACKED
+                                                   : GZIP_AS_IS;
+        answer.extra = gzip_fields(head, change, may_pack, extra);
     }
+    bool is_changed = exchange->gzip || exchange->gunzip;
     // One buffer serves both directions, one after the other.
     bool has_trailers =
         exchange->accepts_trailers && !is_old_client && exchange->upload.is_complete;
     struct buf *trailers = has_trailers ? &exchange->trailers : NULL;
     if (trailers)
         buf_clear(trailers);
-    body_init(&exchange->download, head->framing, head->content_length,
-              is_old_client || exchange->gzip, trailers);
+    body_init(&exchange->download, head->framing, head->content_length, is_old_client || is_changed,
+              trailers);
 
-    enum http_framing framing = exchange->gzip ? HTTP_BODY_CHUNKED : head->framing;
+    enum http_framing framing = is_changed ? HTTP_BODY_CHUNKED : head->framing;
     if (framing == HTTP_BODY_CHUNKED && is_old_client)
         framing = HTTP_BODY_CLOSE;
     else if (framing == HTTP_BODY_CLOSE && !is_old_client)
@@ -278,6 +434,10 @@ static bool is_unsolicited(const struct exchange *exchange)
 static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
 {
     struct exchange *exchange = conn->user;
+    if (UNLIKELY(exchange->is_unpacking)) {
+        exchange_abort(exchange, false); // not read, and yet heard
+        return;
+    }
     if (exchange->phase == EXCHANGE_ANSWERING) {
         pass_body(exchange, NULL, bytes, len);
         return;
@@ -324,8 +484,18 @@ static void on_end(struct upstream_conn *conn)
         exchange_abort(exchange, false);
         return;
     }
+    if (exchange->is_unpacking) {
+        exchange->is_upstream_keep_alive = false;
+        return;
+    }
     if (exchange->gzip && !compress(exchange, parts, &count))
         return;
+    if (exchange->gunzip) {
+        int rc;
+        if (unpack(exchange, NULL, (struct iovec){0}, &rc))
+            was_passed(exchange, rc);
+        return;
+    }
     int rc = count > 0 ? exchange->stream->ops->send(exchange->stream, parts, count) : 0;
     if (was_sent(exchange, rc))
         exchange_complete(exchange);
@@ -345,6 +515,10 @@ static void on_failed(struct upstream_conn *conn, int status)
     }
     if (exchange->phase == EXCHANGE_WAITING) {
         on_end(conn);
+        return;
+    }
+    if (exchange->is_unpacking && exchange->download.is_complete && exchange->upload.is_complete) {
+        exchange_release_conn(exchange, false, true); // all that was wanted of it is here
         return;
     }
     exchange_note_failure(exchange, EJECT_BROKEN);

@@ -76,6 +76,9 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
     list_init(&worker->clients);
     list_init(&worker->free_exchanges);
     gzip_pool_init(&worker->gzip, config->gzip_types, config->gzip_max);
+    gunzip_pool_init(&worker->gunzip, GUNZIP_MAX);
+    list_init(&worker->unpacking);
+    worker->unpack_message.run = response_on_next_turn;
     int rc = auth_init(&worker->auth, config, verifiers, users);
     if (rc == 0)
         rc = net_loop_init(&worker->loop, on_idle);
@@ -266,6 +269,7 @@ void worker_fini(struct worker *worker)
     table_cell_leave(worker->cell, worker->id);
     trim_exchanges(worker, 0);
     gzip_pool_fini(&worker->gzip);
+    gunzip_pool_fini(&worker->gunzip);
     net_loop_fini(&worker->loop);
     auth_fini(&worker->auth);
     page_unref(worker->page);

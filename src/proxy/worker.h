@@ -16,6 +16,7 @@
 #include "proxy/address_counts.h"
 #include "proxy/auth.h"
 #include "proxy/config.h"
+#include "proxy/gunzip.h"
 #include "proxy/gzip.h"
 #include "proxy/request_id.h"
 #include "stats/counters.h"
@@ -77,6 +78,10 @@ struct worker {
 
     struct request_ids request_ids;
     struct gzip_pool gzip;
+    struct gunzip_pool gunzip;
+    struct list unpacking; // exchanges that go on with their answer in the next turn
+    struct message unpack_message;
+    bool is_unpack_posted;
     struct auth auth;
     struct page *page; // of the requests without a route; never NULL
     char date[DATE_LEN + 1];

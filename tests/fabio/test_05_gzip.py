@@ -364,24 +364,6 @@ def test_too_many_at_a_time_pass_as_they_are():
         held[1].reset()
 
 
-# The upstream side: nothing is asked for or decoded that the client did not ask for (fabio does both).
-
-
-def test_accept_encoding_is_the_client_s_alone(proxy, origin):
-    proxy.get()
-    assert origin.requests[-1].get("accept-encoding") is None
-    proxy.get(fields=[("Accept-Encoding", "br")])
-    assert origin.requests[-1].all("accept-encoding") == ["br"]
-
-
-def test_a_coded_answer_goes_on_as_it_is():
-    coded = gzip.compress(TEXT)
-    with scripted(response(coded, fields=[HTML, ("Content-Encoding", "gzip")])) as tagway:
-        for fields in ([], [ACCEPTS]):
-            got = tagway.get(fields=fields)
-            assert (got.body, got.get("content-length")) == (coded, str(len(coded)))
-
-
 # Configuration
 
 

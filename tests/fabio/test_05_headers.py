@@ -92,7 +92,11 @@ TRUSTED = [
     ("client IP header", [], "x-cip", ["127.0.0.1"]),
     ("client IP header overwritten", [("X-Cip", "9.9.9.9"), ("x-cip", "8.8.8.8")], "x-cip", ["127.0.0.1"]),
     ("TLS header removed on plain", [("X-Tls", "yes")], "x-tls", []),
-    ("no Accept-Encoding is invented", [], "accept-encoding", []),  # fabio adds gzip
+    ("Accept-Encoding is added", [], "accept-encoding", ["gzip"]),
+    ("Accept-Encoding as received", [("Accept-Encoding", "br")], "accept-encoding", ["br"]),
+    ("Accept-Encoding named by Connection", [("Accept-Encoding", "br"), ("Connection", "Accept-Encoding")],
+     "accept-encoding", ["gzip"]),
+    ("Accept-Encoding is not added to a Range", [("Range", "bytes=0-1")], "accept-encoding", []),
     ("no User-Agent is invented", [], "user-agent", []),
     ("User-Agent as received", [("User-Agent", "x/1")], "user-agent", ["x/1"]),
     ("repeated fields stay apart", [("X-A", "1"), ("X-B", "2"), ("X-A", "3")], "x-a", ["1", "3"]),

@@ -63,6 +63,7 @@ SHOWN = {
         "ModTime": "0001-01-01T00:00:00Z", "Realm": "Staff only", "File": "{HTPASSWD}", "Refresh": 30 * SECOND}}}),
     "proxy.gzip.contenttype": ("Proxy.GZIPContentTypes", "^(text/.*|application/json)(;.*)?$"),
     "proxy.gzip.maxstreams": ("Proxy.GZIPMaxStreams", 16),
+    "proxy.gzip.upstream": ("Proxy.GZIPUpstream", False),
     "proxy.grpcmaxrxmsgsize": ("Proxy.GRPCMaxRxMsgSize", 1048576),
     "proxy.grpcmaxtxmsgsize": ("Proxy.GRPCMaxTxMsgSize", 2097152),
     "proxy.grpcshutdowntimeout": ("Proxy.GRPCGShutdownTimeout", 19 * SECOND),

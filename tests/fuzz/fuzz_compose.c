@@ -38,6 +38,7 @@ static void compose_request(uint8_t bits, const char *bytes, size_t size)
         .path = head.path,
         .dst_query = bits & 8 ? STR("d=1") : STR_NULL,
         .host = head.host.len ? head.host : STR("up:80"),
+        .asks_gzip = bits & 64 && !http_find(&head, HTTP_FIELD_ACCEPT_ENCODING),
         .strip = bits & 16 ? STR("/a") : STR_NULL,
         .request_id = STR("id"),
         .tls_details = bits & 4 ? STR("; tlsver=tls13; tlscipher=0x1301") : STR_NULL,

@@ -34,6 +34,7 @@ static const struct {
     {"Referer", HTTP_FIELD_REFERER},
     {"Accept", HTTP_FIELD_ACCEPT},
     {"Accept-Encoding", HTTP_FIELD_ACCEPT_ENCODING},
+    {"Range", HTTP_FIELD_RANGE},
     {"Forwarded", HTTP_FIELD_FORWARDED},
     {"X-Forwarded-For", HTTP_FIELD_X_FORWARDED_FOR},
     {"X-Forwarded-Proto", HTTP_FIELD_X_FORWARDED_PROTO},

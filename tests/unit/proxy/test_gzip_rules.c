@@ -118,6 +118,100 @@ static void responses_qualify(void **state)
     }
 }
 
+static void asks_for_who_says_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method;
+        const char *fields;
+        bool want;
+    } CASES[] = {
+        {"GET", "", true},
+        {"POST", "", true},
+        {"PUT", "", true},
+        {"HEAD", "", false},
+        {"GET", "Accept-Encoding: gzip\r\n", false},
+        {"GET", "accept-encoding: identity\r\n", false},
+        // Says that no coding is wanted; Go takes it for nothing said, and asks.
+        {"GET", "Accept-Encoding:\r\n", false},
+        {"GET", "Range: bytes=0-9\r\n", false},
+        {"GET", "range: lines=0-9\r\n", false},
+        {"GET", "If-Range: \"a\"\r\nAccept: */*\r\n", true},
+        // What goes no further was not said to the target.
+        {"GET", "Connection: Range, Accept-Encoding\r\nRange: bytes=0-9\r\nAccept-Encoding: x\r\n",
+         true},
+        {"GET",
+         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
+         false},
+        {"GET", "Connection: Upgrade\r\nUpgrade: h2c\r\n", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        parse_request(CASES[i].method, CASES[i].fields);
+        if (gzip_may_ask(&head) != CASES[i].want)
+            fail_msg("%s %s", CASES[i].method, CASES[i].fields);
+    }
+}
+
+static void unpacks_gzip_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *status;
+        const char *fields;
+        bool want;
+    } CASES[] = {
+        {"200 OK", "Content-Encoding: gzip\r\n", true},
+        {"200 OK", "Content-Encoding: GZip\r\nContent-Length: 1\r\n", true},
+        {"404 Not Found", "Content-Encoding: x-gzip\r\nTransfer-Encoding: chunked\r\n", true},
+        {"200 OK", "", false},
+        {"200 OK", "Content-Encoding: br\r\n", false},
+        {"200 OK", "Content-Encoding: gzip, br\r\n", false},
+        {"200 OK", "Content-Encoding: gzip\r\nContent-Encoding: br\r\n", false},
+        {"200 OK", "Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n", false},
+        {"200 OK", "Content-Encoding:\r\nContent-Encoding: gzip\r\n", true},
+        {"200 OK", "Content-Encoding: gzip\r\nContent-Length: 0\r\n", false},
+        {"206 Partial Content", "Content-Encoding: gzip\r\n", false},
+        {"204 No Content", "Content-Encoding: gzip\r\n", false},
+        {"304 Not Modified", "Content-Encoding: gzip\r\nContent-Length: 9\r\n", false},
+        // It would not reach the client, who could not know.
+        {"200 OK", "Connection: close, Content-Encoding\r\nContent-Encoding: gzip\r\n", true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        parse_response(CASES[i].status, CASES[i].fields);
+        if (gzip_must_unpack(&head) != CASES[i].want)
+            fail_msg("%s %s", CASES[i].status, CASES[i].fields);
+    }
+}
+
+static void unpacking_takes_fields_away(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields;
+        bool may_vary;
+        const char *want;
+        const char *dropped;
+    } CASES[] = {
+        {"", false, "", ""},
+        {"", true, "Vary: Accept-Encoding\r\n", ""},
+        {"Content-Encoding: gzip\r\n", false, "", "Content-Encoding"},
+        {"ETag: \"a\"\r\n", false, "ETag: W/\"a\"\r\n", "ETag"},
+        {"ETag: W/\"a\"\r\n", true, "Vary: Accept-Encoding\r\nETag: W/\"a\"\r\n", "ETag"},
+        {"Accept-Ranges: bytes\r\nVary: Accept-Encoding\r\n", true, "", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        char out[GZIP_FIELDS_ROOM];
+        parse_response("200 OK", CASES[i].fields);
+        struct str got = gzip_fields(&head, GZIP_UNPACKED, CASES[i].may_vary, out);
+        if (!str_eq(got, str_of(CASES[i].want)))
+            fail_msg("%s: %.*s", CASES[i].fields, STR_FMT(got));
+        for (size_t n = 0; n < head.field_count; n++)
+            assert_int_equal(head.fields[n].is_hop,
+                             str_eq(head.fields[n].name, str_of(CASES[i].dropped)));
+    }
+}
+
 static void fields_are_added(void **state)
 {
     (void)state;
@@ -146,11 +240,11 @@ static void fields_are_added(void **state)
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
         char out[GZIP_FIELDS_ROOM];
         parse_response("200 OK", CASES[i].fields);
-        struct str plain = gzip_fields(&head, false, out);
+        struct str plain = gzip_fields(&head, GZIP_AS_IS, true, out);
         assert_true(str_eq(plain, str_of(CASES[i].want_plain)));
         for (size_t n = 0; n < head.field_count && CASES[i].dropped; n++)
             assert_false(head.fields[n].is_hop);
-        struct str coded = gzip_fields(&head, true, out);
+        struct str coded = gzip_fields(&head, GZIP_PACKED, true, out);
         if (!str_eq(coded, str_of(CASES[i].want)))
             fail_msg("%s: %.*s", CASES[i].fields, STR_FMT(coded));
         for (size_t n = 0; n < head.field_count && CASES[i].dropped; n++)
@@ -255,6 +349,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clients_choose),
         cmocka_unit_test(responses_qualify),
+        cmocka_unit_test(asks_for_who_says_nothing),
+        cmocka_unit_test(unpacks_gzip_alone),
+        cmocka_unit_test(unpacking_takes_fields_away),
         cmocka_unit_test(fields_are_added),
         cmocka_unit_test(types_match),
         cmocka_unit_test(bad_expressions_are_refused),
