@@ -99,8 +99,10 @@ struct http_head {
     bool is_absolute_form;
 
     // Response only.
-    uint16_t status;   // 100-599
-    struct str reason; // may be empty
+    uint16_t status;     // 100-599
+    struct str reason;   // may be empty
+    bool announces_body; // has none by rule (HEAD, 204, 304), but its fields speak of one, which
+                         // some origins then send
 
     // Both.
     uint8_t minor_version; // 0 or 1

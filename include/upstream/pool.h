@@ -48,7 +48,7 @@ struct upstream {
 
 struct endpoint_pool {
     struct endpoint *endpoint;
-    struct list idle; // newest first
+    struct list idle; // newest first, behind them the doubtful ones, oldest first
     uint32_t idle_count;
     _Atomic uint32_t conn_count; // all connections to it; single writer, read by the control thread
     struct ejection ejection;    // of this worker's experience
@@ -83,7 +83,9 @@ struct upstream_conn {
     struct timer timer;                        // connecting: deadline; writing: the same; idle: age
     uint64_t unsent_bytes;                     // when the timer was armed for writing
     bool is_connected;
-    bool is_reused; // carried a request before this one
+    bool is_reused;      // carried a request before this one
+    bool is_doubtful;    // set by the borrower: more may come than the answer's end tells
+    uint64_t settled_ms; // doubtful and idle: not lent before
 };
 
 void upstream_init(struct upstream *upstream, struct net_loop *loop, unsigned worker,
@@ -108,6 +110,7 @@ struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoin
 // it is taken for write_timeout_ms.
 void upstream_await_drain(struct upstream_conn *conn);
 // Gives a connection back after a complete exchange. Pools it or, when that is not wanted, closes
+// it. A doubtful one is lent again only when nothing has come for a while; whatever comes closes
 // it.
 void upstream_put(struct upstream_conn *conn);
 // Closes an idle connection of any pool. False: there is none among those looked at.

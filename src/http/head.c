@@ -632,8 +632,11 @@ static int judge_response(struct http_head *head, enum http_method request)
         return rc;
     // RFC 9112 section 6.3: these have no body, whatever their fields say.
     bool is_bare = head->status < 200 || head->status == 204;
-    if (is_bare || head->status == 304 || request == HTTP_METHOD_HEAD)
+    if (is_bare || head->status == 304 || request == HTTP_METHOD_HEAD) {
+        head->announces_body = head->framing == HTTP_BODY_CHUNKED || head->content_length > 0 ||
+                               (head->framing == HTTP_BODY_CLOSE && request == HTTP_METHOD_HEAD);
         head->framing = HTTP_BODY_NONE;
+    }
     if (is_bare) {
         head->has_content_length = false;
         head->content_length = 0;

@@ -320,6 +320,8 @@ void exchange_complete(struct exchange *exchange)
                        exchange->phase == EXCHANGE_ANSWERING;
     if (exchange->has_surplus)
         counter_add(&exchange->worker->counters.surplus_bytes, 1);
+    if (exchange->conn)
+        exchange->conn->is_doubtful = exchange->is_answer_doubtful;
     exchange_release_conn(exchange, is_reusable, !exchange->upload.is_complete);
     if (exchange->closes_client || !exchange->upload.is_complete)
         stream->must_close = true;

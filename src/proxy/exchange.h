@@ -96,6 +96,7 @@ struct exchange {
     struct upstream_conn *conn;
     struct block *response; // part of a response head
     bool is_upstream_keep_alive;
+    bool is_answer_doubtful;      // a body may follow where none belongs
     const void *tried[TRIES_MAX]; // endpoints; compared, never read
 
     uint64_t start_us;

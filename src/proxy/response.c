@@ -327,6 +327,7 @@ static void begin_answer(struct exchange *exchange, char *body, size_t len)
                               !exchange->upload.is_complete || framing == HTTP_BODY_CLOSE;
     exchange->ends_with_close = framing == HTTP_BODY_CLOSE;
     exchange->is_upstream_keep_alive = head->is_keep_alive;
+    exchange->is_answer_doubtful = head->announces_body;
     answer.client_minor = exchange->client_minor;
     answer.closes = exchange->closes_client;
     answer.says_keep_alive = is_old_client && !exchange->closes_client;

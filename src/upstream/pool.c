@@ -17,6 +17,7 @@ enum {
     KEEPALIVE_DEFAULT_MS = 15000,
     EVICT_SCAN_MAX = 256,   // connections looked at for an idle one to close
     PROBE_WATCH_MS = 60000, // an endpoint that nobody has asked for so long has its probe to come
+    SETTLE_MS = 50,         // a body that follows its head at all is there by then
 };
 
 static struct upstream_conn *conn_of(struct sock *sock)
@@ -228,6 +229,8 @@ struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoi
         return NULL;
     while (!list_is_empty(&pool->idle)) {
         struct upstream_conn *conn = CONTAINER_OF(pool->idle.next, struct upstream_conn, idle_link);
+        if (conn->settled_ms > net_loop_now_ms(upstream->loop))
+            return NULL; // and those behind it are younger
         if (UNLIKELY(!can_repeat) && sock_is_readable_now(&conn->sock)) {
             close_conn(conn, false);
             continue;
@@ -313,7 +316,11 @@ void upstream_put(struct upstream_conn *conn)
     conn->events = NULL;
     conn->user = NULL;
     conn->sock.read_max = 0;
-    list_push_front(&pool->idle, &conn->idle_link);
+    conn->settled_ms = conn->is_doubtful ? net_loop_now_ms(upstream->loop) + SETTLE_MS : 0;
+    if (conn->is_doubtful)
+        list_push_back(&pool->idle, &conn->idle_link);
+    else
+        list_push_front(&pool->idle, &conn->idle_link);
     pool->idle_count++;
     net_loop_arm(upstream->loop, &conn->timer, upstream->config->idle_timeout_ms);
 }

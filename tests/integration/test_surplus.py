@@ -8,6 +8,7 @@ import pytest
 
 from harness.client import Client, Closed, format_request
 from harness.origin import ScriptedOrigin
+from harness.process import wait_until
 from harness.tagway import Tagway, route
 
 POISON = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON"
@@ -57,3 +58,53 @@ def test_bytes_on_an_idle_connection_close_it():
                 response = client.request(target=target)
                 assert (response.status, response.body) == (200, target.encode())
                 assert closed.acquire(timeout=5), "the connection stays in the pool"
+
+
+@pytest.mark.parametrize("method, head", [
+    ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n"),
+    ("HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ("HEAD", b"HTTP/1.1 200 OK\r\n\r\n"),
+    ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 44\r\n\r\n"),
+    ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 44\r\n\r\n"),
+], ids=["HEAD", "HEAD chunked", "HEAD until close", "304", "204"])
+def test_a_body_that_follows_where_none_belongs(method, head):
+    """The head is complete and its body comes a moment later, when the next request is waiting already."""
+    def script(connection):
+        while True:
+            request = connection.read_request(has_body=False)
+            if request.target == "/case":
+                connection.send(head)
+                other.acquire(timeout=2)  # in vain when the next request is sent on this connection
+                connection.send(POISON)
+            else:
+                other.release()
+                connection.respond(b"good")
+
+    other = threading.Semaphore(0)
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), {"proxy.workers": 1}) as tagway:
+        for _ in range(10):
+            with Client(tagway.port) as client:
+                client.send(format_request(method, "/case") + format_request(target="/next"))
+                client.read_head()
+                assert client.read_response().body == b"good"
+                assert client.request(target="/after").body == b"good"
+            while other.acquire(blocking=False):
+                pass
+
+
+def test_connections_are_used_again_after_head():
+    """All the same a connection that was answered a HEAD on is worth keeping."""
+    with ScriptedOrigin(_serve_well) as origin, Tagway(route(origin), {"proxy.workers": 1}) as tagway:
+        with tagway.connect() as client:
+            def is_reused():
+                client.request("HEAD")
+                return tagway.metric("tagway_proxy_reused_total") > 0
+            wait_until(is_reused, what="a connection to be used again", interval=0.1)
+
+
+def _serve_well(connection):
+    while True:
+        if connection.read_request().method == "HEAD":
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n")
+        else:
+            connection.respond(b"good")

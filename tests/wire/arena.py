@@ -62,6 +62,8 @@ class _OriginSide:
                 return
             if step == FIN:
                 self.close()
+            elif step == "half":
+                self.sock.shutdown(socket.SHUT_WR)
             elif step == RST:
                 self.is_closed = True
                 end_with_reset(self.sock)

@@ -59,7 +59,8 @@ def ok(*lines, body=b""):
 @dataclass
 class Script:
     """What the origin does for the case's first request: steps when its head is there, steps when it is
-    complete. A step is bytes, FIN, RST or TUNNEL (from here on bytes are no HTTP)."""
+    complete. A step is bytes, FIN, "half" (it goes on reading), RST, TUNNEL (from here on bytes are no HTTP) or
+    "later" (what follows comes when nobody does anything any more)."""
     complete: tuple = ()
     head: tuple = ()
 

@@ -545,6 +545,7 @@ static void frames_responses(void **state)
         enum http_framing framing;
         int64_t length; // -1: none
         bool is_keep_alive;
+        bool announces_body; // where none may be
     } rows[] = {
         {"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_LENGTH, 7,
          true},
@@ -555,15 +556,22 @@ static void frames_responses(void **state)
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_METHOD_GET,
          HTTP_BODY_CHUNKED, -1, true},
         {"HTTP/1.1 200 OK\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_CLOSE, -1, false},
-        {"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_HEAD, HTTP_BODY_NONE, 7, true},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_HEAD, HTTP_BODY_NONE, 7, true,
+         true},
         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_METHOD_HEAD, HTTP_BODY_NONE,
-         -1, true},
-        {"HTTP/1.1 200 OK\r\n\r\n", HTTP_METHOD_HEAD, HTTP_BODY_NONE, -1, true},
-        {"HTTP/1.1 304 x\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_NONE, 7, true},
-        {"HTTP/1.1 204 x\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_NONE, -1, true},
+         -1, true, true},
+        {"HTTP/1.1 200 OK\r\n\r\n", HTTP_METHOD_HEAD, HTTP_BODY_NONE, -1, true, true},
+        {"HTTP/1.1 304 x\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_NONE, 7, true,
+         true},
+        {"HTTP/1.1 304 x\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_NONE, -1, true},
+        {"HTTP/1.1 204 x\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_NONE, -1, true,
+         true},
+        {"HTTP/1.1 204 x\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_NONE, -1, true},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", HTTP_METHOD_HEAD, HTTP_BODY_NONE, 0, true},
         {"HTTP/1.1 204 x\r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_NONE,
-         -1, true},
-        {"HTTP/1.1 103 x\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_NONE, -1, true},
+         -1, true, true},
+        {"HTTP/1.1 103 x\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_GET, HTTP_BODY_NONE, -1, true,
+         true},
         {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 7\r\n\r\n", HTTP_METHOD_GET,
          HTTP_BODY_LENGTH, 7, false},
     };
@@ -576,6 +584,7 @@ static void frames_responses(void **state)
         assert_int_equal(head.has_content_length, rows[i].length >= 0);
         assert_int_equal(head.content_length, rows[i].length < 0 ? 0 : rows[i].length);
         assert_int_equal(head.is_keep_alive, rows[i].is_keep_alive);
+        assert_int_equal(head.announces_body, rows[i].announces_body);
         assert_int_equal(head.head_len, strlen(rows[i].text));
     }
     assert_int_equal(head.status, 200);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An origin that closes, resets or says nothing. POST, so that nothing may be tried again."""
 
-from case import BadGateway, Case, HARDENING, MUST, Relayed, Script, get, ok, post
+from case import BadGateway, Case, Cut, HARDENING, MUST, Relayed, Script, get, ok, post
 
 _POST = post(b"Content-Length: 2", body=b"ab")
 
@@ -13,6 +13,11 @@ def _fault(name, *steps, level=MUST, section="9110 15.6.3"):
 CASES = [
     _fault("closes", "fin"),
     _fault("resets", "rst"),
+    _fault("half-closes", "half"),
+    _fault("half-closes-in-head", b"HTTP/1.1 200 OK\r\nContent-Le", "half", section="9112 8"),
+    Case("half-close-ends-the-answer", MUST, "9112 6.3", _POST, Relayed(b"HTTP/1.1 200 OK", body=b"ab", framing="chunked"),
+         Script(complete=(ok(body=b"ab"), "half"))),
+    Case("half-close-cuts-the-answer", MUST, "9112 8", _POST, Cut(), Script(complete=(ok(b"Content-Length: 5", body=b"ab"), "half"))),
     _fault("closes-in-status-line", b"HTTP/1.", "fin", section="9112 8"),
     _fault("closes-behind-status-line", b"HTTP/1.1 200 OK\r\n", "fin", section="9112 8"),
     _fault("closes-in-head", b"HTTP/1.1 200 OK\r\nContent-Le", "fin", section="9112 8"),
