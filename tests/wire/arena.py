@@ -232,7 +232,9 @@ class Arena:
     def play(self, case, piece=0, waits=None):
         self.outcome = outcome = Outcome()
         self.script, self.piece = case.script, piece
-        steps = case.steps(waits=piece > 0 if waits is None else waits)
+        if waits is None:
+            waits = piece > 0 or (case.script and len(case.script.complete) > 1)
+        steps = case.steps(waits)
         got, outcome.ended = self.talk(steps)
         self.settle()
         self.run_later()
