@@ -211,7 +211,7 @@ void upgrade_start(struct process *process)
         return;
     }
     int *sockets = mem_alloc(SOCKETS_MAX * sizeof *sockets);
-    if (!sockets || pipe2(ends, O_CLOEXEC) != 0) {
+    if (!sockets || uv_pipe(ends, 0, 0) != 0) {
         mem_free(sockets);
         log_error("Upgrade failed, this process goes on serving: out of memory or descriptors");
         return;

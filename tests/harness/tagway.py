@@ -21,7 +21,8 @@ _REPORT = re.compile(r"(ERROR|WARNING): (Address|Leak|Thread|Memory)Sanitizer|ru
 _SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1",
+    "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1:suppressions="
+                    + os.path.join(ROOT, "tests/harness/tsan.supp"),
 }
 
 
