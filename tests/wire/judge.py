@@ -36,6 +36,9 @@ def composed(sent, minor=b"1"):
              b"X-Forwarded-Port: " + (port[1] if port else b"80"),
              b"X-Forwarded-Proto: http",
              b"X-Real-Ip: 127.0.0.1", *sent.extra]
+    says_coding = any(field.lower().startswith((b"accept-encoding:", b"range:")) for field in sent.fields)
+    if not says_coding and sent.framing != "websocket" and not sent.line.startswith(b"HEAD "):
+        lines += [b"Accept-Encoding: gzip"]
     if sent.framing == "websocket":
         lines += [b"Connection: Upgrade", b"Upgrade: websocket"]
     if sent.trailers:
