@@ -92,6 +92,19 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
         buf->len = MIN(buf->len, (size_t)sock->read_max);
 }
 
+// libuv tells a reset that comes together with the last bytes as an end: it sees the hang-up and
+// reads no further. The error is still there to be asked for.
+static ssize_t error_behind_end(uv_stream_t *stream)
+{
+    int fd;
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (uv_fileno((uv_handle_t *)stream, &fd) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error == 0)
+        return UV_EOF;
+    return uv_translate_sys_error(error);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     struct sock *sock = sock_of(stream);
@@ -105,6 +118,8 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         return;
     }
     sock->is_reading = false;
+    if (nread == UV_EOF)
+        nread = error_behind_end(stream);
     if (sock->layer)
         sock->layer->ops->on_end(sock, nread == UV_EOF ? 0 : (int)nread);
     else if (nread == UV_EOF)
