@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,7 @@ void world_begin(struct world *world, uint8_t settings)
         origin_listener = listen_somewhere(&origin_port);
         proxy_listener = listen_somewhere(&proxy_port);
         our_time_ns = 1000000000000;
+        signal(SIGPIPE, SIG_IGN); // as in the process itself
     }
     is_time_ours = true;
     memset(world, 0, sizeof *world);
