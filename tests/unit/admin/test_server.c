@@ -311,7 +311,7 @@ static void test_stream(void **state)
     // Traffic: the next ticks show it.
     counter_add(&world_counters(&world, "http://127.0.0.1:2/", 0)->requests, 5);
     world.workers.requests = 5;
-    assert_true(read_until(fd, &answer, "\"figures\":[[2,1,0,0,0,5,0,0,0,0,0,0]]"));
+    assert_true(read_until(fd, &answer, "\"figures\":[[2,1,0,0,0,5,0,0,0,0,0,0,0,0]]"));
     assert_true(str_find(buf_str(&answer), STR("\"req_s\":1,")) > 0);
     close(fd);
 }
@@ -326,7 +326,7 @@ static void test_a_second_viewer_gets_everything(void **state)
     buf_clear(&answer);
     assert_true(read_until(first, &answer, "event: tick"));
     counter_add(&world_counters(&world, "http://127.0.0.1:1/", 0)->requests, 5);
-    assert_true(read_until(first, &answer, ",5,0,0,0,0,0,0]]"));
+    assert_true(read_until(first, &answer, ",5,0,0,0,0,0,0,0,0]]"));
     int second = open_stream();
     buf_clear(&answer);
     assert_true(read_until(second, &answer, ",\"figures\":[["));
