@@ -70,6 +70,8 @@ struct upstream_conn_events {
     void (*on_end)(struct upstream_conn *conn);
     void (*on_failed)(struct upstream_conn *conn, int status);
     void (*on_drained)(struct upstream_conn *conn);
+    // Nothing of what is pending was taken for write_timeout_ms; the connection is as it was.
+    void (*on_stalled)(struct upstream_conn *conn);
 };
 
 struct upstream_conn {
@@ -106,8 +108,8 @@ struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoi
 struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
                                        const struct upstream_conn_events *events, void *user,
                                        int *status);
-// After a write that left some pending: the borrower hears on_failed(UV_ETIMEDOUT) when nothing of
-// it is taken for write_timeout_ms.
+// After a write that left some pending: the borrower hears on_stalled when nothing of it is taken
+// for write_timeout_ms.
 void upstream_await_drain(struct upstream_conn *conn);
 // Gives a connection back after a complete exchange. Pools it or, when that is not wanted, closes
 // it. A doubtful one is lent again only when nothing has come for a while; whatever comes closes

@@ -502,18 +502,22 @@ static void on_end(struct upstream_conn *conn)
         exchange_complete(exchange);
 }
 
-static void on_failed(struct upstream_conn *conn, int status)
+// A target that answers without reading the rest of the request may do so.
+static void on_stalled(struct upstream_conn *conn)
 {
     struct exchange *exchange = conn->user;
-    if (status == UV_ETIMEDOUT && exchange->phase == EXCHANGE_ANSWERING)
-        return; // it answers without reading the rest, as it may
-    counter_add(&exchange->worker->counters.target_write_timeouts, status == UV_ETIMEDOUT);
-    if (exchange->phase == EXCHANGE_WAITING && status == UV_ETIMEDOUT) {
-        exchange_note_failure(exchange, EJECT_TIMEOUT);
-        exchange->reason = "upstream_timeout";
-        exchange_fail(exchange, 504, STR_NULL);
+    if (exchange->phase != EXCHANGE_WAITING)
         return;
-    }
+    counter_add(&exchange->worker->counters.target_write_timeouts, 1);
+    exchange_note_failure(exchange, EJECT_TIMEOUT);
+    exchange->reason = "upstream_timeout";
+    exchange_fail(exchange, 504, STR_NULL);
+}
+
+static void on_failed(struct upstream_conn *conn, int status)
+{
+    (void)status;
+    struct exchange *exchange = conn->user;
     if (exchange->phase == EXCHANGE_WAITING) {
         on_end(conn);
         return;
@@ -541,5 +545,6 @@ const struct upstream_conn_events RESPONSE_EVENTS = {
     .on_data = on_data,
     .on_end = on_end,
     .on_failed = on_failed,
+    .on_stalled = on_stalled,
     .on_drained = on_drained,
 };

@@ -110,8 +110,14 @@ static void on_end(struct upstream_conn *conn)
 
 static void on_failed(struct upstream_conn *conn, int status)
 {
+    (void)status;
+    end(conn->user);
+}
+
+static void on_stalled(struct upstream_conn *conn)
+{
     struct exchange *exchange = conn->user;
-    counter_add(&exchange->worker->counters.target_write_timeouts, status == UV_ETIMEDOUT);
+    counter_add(&exchange->worker->counters.target_write_timeouts, 1);
     end(exchange);
 }
 
@@ -131,5 +137,6 @@ const struct upstream_conn_events TUNNEL_EVENTS = {
     .on_data = on_data,
     .on_end = on_end,
     .on_failed = on_failed,
+    .on_stalled = on_stalled,
     .on_drained = on_drained,
 };

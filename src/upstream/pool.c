@@ -143,7 +143,7 @@ static void on_timer(struct timer *timer)
     else if (sock_unsent_bytes(&conn->sock) < conn->unsent_bytes)
         upstream_await_drain(conn); // slow, but not dead
     else
-        conn->events->on_failed(conn, UV_ETIMEDOUT);
+        conn->events->on_stalled(conn);
 }
 
 void upstream_await_drain(struct upstream_conn *conn)

@@ -198,6 +198,7 @@ def test_what_may_be_repeated_is_not_noticed(bench, scenario, name, calls, error
 
 ONCE = [
     ("reads", READS, errno.ECONNRESET),
+    ("reads", READS, errno.ETIMEDOUT),
     ("writes", WRITES, errno.EPIPE),
     ("writes", WRITES, errno.ENOMEM),
     ("accept", ("accept4",), errno.EMFILE),
