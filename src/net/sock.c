@@ -118,8 +118,9 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         return;
     }
     sock->is_reading = false;
+    // A write that failed has taken the error with it, and what looks like an end is none.
     if (nread == UV_EOF)
-        nread = error_behind_end(stream);
+        nread = sock->is_broken ? UV_EPIPE : error_behind_end(stream);
     if (sock->layer)
         sock->layer->ops->on_end(sock, nread == UV_EOF ? 0 : (int)nread);
     else if (nread == UV_EOF)

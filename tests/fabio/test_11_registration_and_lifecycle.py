@@ -175,10 +175,10 @@ def test_11_3_signals_that_end(number, name):
         assert tagway.stderr().endswith("[INFO] Down\n")
 
 
-def test_11_3_sighup_is_ignored():
+def test_11_3_sighup_ends_nothing():
     with Tagway("") as tagway:
         tagway.process.signal(signal.SIGHUP)
-        wait_until(lambda: "[INFO] Caught SIGHUP. Ignoring" in tagway.stderr(), what="the message")
+        wait_until(lambda: "[INFO] Caught SIGHUP. Reloading" in tagway.stderr(), what="the message")
         assert tagway.get().status == 404
 
 

@@ -33,7 +33,8 @@ def test_a_slow_client_costs_little(kind):
 @pytest.mark.parametrize("kind", ["answer", "upload"])
 def test_200_megabytes_that_nobody_reads_stay_where_they_are(kind):
     outcome = measure(kind, 100, seconds=0.5)
-    assert outcome.growth_kib <= 100 * 64
+    # Of an upload both what waits to be sent and the copy for another try, 64 KiB each at most.
+    assert outcome.growth_kib <= 100 * (128 if kind == "upload" else 64)
     assert not outcome.during.failures
 
 

@@ -44,4 +44,7 @@ def test_every_reason_to_refuse_was_met(arena):
         labels = re.findall(r'X\(HTTP_\w+, \d{3}, "(\w+)"', header.read())
     assert len(labels) > 20
     counted = "\n".join(name for name, value in arena.proxy.metrics().items() if value > 0)
+    # Whether this one comes before the head has gone depends on the pieces, so it has no row; it is
+    # met in tests/fabio/test_05_gzip_upstream.py.
+    labels.remove("content_coding")
     assert [label for label in labels if f'reason="{label}"' not in counted] == []
