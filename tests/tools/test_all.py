@@ -132,16 +132,18 @@ def main():
              lambda: pytest("plain", "plain", *BLACK_BOX, "tests/arch", "tests/ui", "-m",
                             "not consul")])
     shared = []
+    by_fabio = []
     if built["asan"]:
-        shared.append([lambda: pytest("consul-asan", "asan", *BLACK_BOX, "-m",
-                                         "consul and not no_sanitizer", slowness=4)])
+        shared.append([lambda: pytest("consul-asan", "asan", *BLACK_BOX, "-m", "consul and not no_sanitizer",
+                                      slowness=4)])
         shared.append([lambda: meson_test("asan"),
-                          lambda: pytest("asan", "asan", *BLACK_BOX, "-m",
-                                         "not consul and not no_sanitizer", slowness=4)])
+                       lambda: pytest("asan", "asan", "tests/integration", "tests/wire", "-m",
+                                      "not consul and not no_sanitizer", slowness=4)])
+        by_fabio.append(lambda: pytest("asan-fabio", "asan", "tests/fabio", "-m", "not consul and not no_sanitizer",
+                                       slowness=4))
     if built["tsan"]:
         shared.append([lambda: meson_test("tsan", "unit"),
-                          lambda: pytest("tsan", "tsan", *BLACK_BOX, "-m", "multi_worker",
-                                         slowness=6)])
+                       lambda: pytest("tsan", "tsan", *BLACK_BOX, "-m", "multi_worker", slowness=6), *by_fabio])
     if built["coverage"]:
         shared.append([lambda: meson_test("coverage", "unit")])
     if built["plain"]:
@@ -157,6 +159,7 @@ def main():
         ("Consul", f"{RESULTS}/consul-plain.xml"),
         ("unit and corpus, ASan+UBSan", "build/asan/meson-logs/testlog.json"),
         ("integration, ASan+UBSan", f"{RESULTS}/asan.xml"),
+        ("fabio, ASan+UBSan", f"{RESULTS}/asan-fabio.xml"),
         ("Consul, ASan+UBSan", f"{RESULTS}/consul-asan.xml"),
         ("unit, TSan", "build/tsan/meson-logs/testlog.json"),
         ("several workers, TSan", f"{RESULTS}/tsan.xml"),
