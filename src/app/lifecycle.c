@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The happy path:
-//  1. start: problems, targets, feed, backend, then the admin listener, so that the process can be
-//  asked
-//     from its first moment; then the backend begins to watch.
+//  1. start: problems, targets, feed, backend, then the admin listener, so that the process can
+//     be asked from its first moment; then the backend begins to watch.
 //  2. PHASE_WAITING until the feed has its first table and names are resolved (try_open): the
-//  proxy's
-//     listeners open.
+//     proxy's listeners open.
 //  3. PHASE_SERVING until SIGINT or SIGTERM (leave): readiness off, deregistration, grace.
 //  4. PHASE_DRAINING (drain): listeners close, running requests end or are cut.
 //  5. PHASE_ENDING (end): admin, backend and feed close, the loop runs empty; then all is freed.

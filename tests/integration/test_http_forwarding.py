@@ -151,6 +151,9 @@ def test_the_answer_behind_one_without_a_body_is_the_right_one():
                 assert client.request(target="/204").status == 204
                 assert client.request(target="/304").status == 304
                 assert client.request().body == b"body"
+        # A body may still follow where none belongs, so only what has answered with one is lent at once:
+        # each HEAD but the first goes out on the connection of the answer before it.
+        assert len(origin.connections) <= 10
 
 
 def test_interim_responses_are_relayed_in_order():
