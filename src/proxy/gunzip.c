@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "proxy/piece.h"
+#include "proxy/zlib_heap.h"
 
 enum { GZIP_WINDOW = 15 + 16 }; // zlib: the largest window, and gzip's header and trailer
 
@@ -54,26 +55,13 @@ void gunzip_release(struct gunzip_pool *pool)
     pool->reserved--;
 }
 
-static void *take(void *ignored, unsigned count, unsigned size)
-{
-    (void)ignored;
-    return mem_zalloc_array(count, size);
-}
-
-static void give(void *ignored, void *bytes)
-{
-    (void)ignored;
-    mem_free(bytes);
-}
-
 static struct gunzip *gunzip_new(void)
 {
     struct gunzip *gunzip = mem_zalloc(sizeof *gunzip);
     if (!gunzip)
         return NULL;
     list_init(&gunzip->link);
-    gunzip->z.zalloc = take;
-    gunzip->z.zfree = give;
+    zlib_use_heap(&gunzip->z);
     if (inflateInit2(&gunzip->z, GZIP_WINDOW) != Z_OK) {
         mem_free(gunzip);
         return NULL;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "proxy/gzip_types.h"
 #include "proxy/piece.h"
+#include "proxy/zlib_heap.h"
 
 enum {
     GZIP_WINDOW = 15 + 16, // zlib: the largest window, and gzip's header and trailer
@@ -64,26 +65,13 @@ void gzip_pool_set(struct gzip_pool *pool, const struct gzip_types *types, unsig
     pool->max = max;
 }
 
-static void *take(void *ignored, unsigned count, unsigned size)
-{
-    (void)ignored;
-    return mem_zalloc_array(count, size);
-}
-
-static void give(void *ignored, void *bytes)
-{
-    (void)ignored;
-    mem_free(bytes);
-}
-
 static struct gzip *gzip_new(void)
 {
     struct gzip *gzip = mem_zalloc(sizeof *gzip);
     if (!gzip)
         return NULL;
     list_init(&gzip->link);
-    gzip->z.zalloc = take;
-    gzip->z.zfree = give;
+    zlib_use_heap(&gzip->z);
     if (deflateInit2(&gzip->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
                      Z_DEFAULT_STRATEGY) != Z_OK) {
         mem_free(gzip);
