@@ -20,8 +20,10 @@ enum { FREE_EXCHANGES_MAX = 1024 }; // about half a megabyte
 
 static void trim_exchanges(struct worker *worker, uint32_t max)
 {
-    while (worker->free_exchange_count > max) {
-        mem_free(CONTAINER_OF(list_pop_front(&worker->free_exchanges), struct exchange, link));
+    struct list *node;
+    while (worker->free_exchange_count > max &&
+           (node = list_pop_front(&worker->free_exchanges)) != NULL) {
+        mem_free(CONTAINER_OF(node, struct exchange, link));
         worker->free_exchange_count--;
     }
 }
