@@ -78,9 +78,9 @@ struct inherited *inherited_new(void)
 static bool is_any(const struct sockaddr *addr)
 {
     if (addr->sa_family == AF_INET)
-        return ((const struct sockaddr_in *)addr)->sin_addr.s_addr == 0;
+        return ((const struct sockaddr_in *)(const void *)addr)->sin_addr.s_addr == 0;
     return addr->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)addr)->sin6_addr);
+           IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)(const void *)addr)->sin6_addr);
 }
 
 static bool is_for(const struct inherited_socket *socket, const struct sockaddr *addr)
