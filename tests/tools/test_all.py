@@ -24,6 +24,7 @@ BUILDS = {
     "asan": ["-Db_sanitize=address,undefined", "-Doptimization=1"],
     "tsan": ["-Db_sanitize=thread", "-Doptimization=1"],
     "coverage": ["-Db_coverage=true", "-Doptimization=0"],
+    "bench": ["--buildtype=release", "-Db_lto=true", "-Dunit_tests=false"],  # as users run it
 }
 
 # What runs against the binary, whatever its build.
@@ -99,6 +100,15 @@ def wire_scores():
         print(log.read(), flush=True)
 
 
+def exact():
+    """System calls and instructions per request against their budget."""
+    path = f"{RESULTS}/exact.xml"
+    phase("exact", ["/usr/bin/python3", "bench/exact.py", "--junit", path], {"PYTHONDONTWRITEBYTECODE": "1"})
+    if os.path.exists(path):
+        with open(os.path.join(RESULTS, "exact.log"), encoding="utf-8") as log:
+            print(log.read(), flush=True)
+
+
 def beside_fabio():
     if shutil.which("fabio"):
         pytest("differential", "plain", "tests/differential")
@@ -148,6 +158,8 @@ def main():
         shared.append([lambda: meson_test("coverage", "unit")])
     if built["plain"]:
         shared.append([beside_fabio, wire_scores])
+    if built["bench"]:
+        shared.append([exact])
     if shared:
         side_by_side(*shared)
     coverage_gate.run("build/coverage", f"{RESULTS}/coverage.xml")
@@ -163,6 +175,7 @@ def main():
         ("Consul, ASan+UBSan", f"{RESULTS}/consul-asan.xml"),
         ("unit, TSan", "build/tsan/meson-logs/testlog.json"),
         ("several workers, TSan", f"{RESULTS}/tsan.xml"),
+        ("calls, instructions: budget", f"{RESULTS}/exact.xml"),
         ("coverage", f"{RESULTS}/coverage.xml"),
         ("coverage by the corpora", f"{RESULTS}/fuzz-coverage.xml"),
     ]
