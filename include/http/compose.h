@@ -10,6 +10,9 @@
 #include "base/str.h"
 #include "http/head.h"
 
+// A trusted peer's request that has come through so many proxies like this one goes in circles.
+enum { HTTP_HOPS_MAX = 10 };
+
 // What the operator configured; the same for every request. Borrowed strings.
 struct http_compose_config {
     struct str local_ip;          // by= of Forwarded; empty: left out
@@ -36,7 +39,7 @@ struct http_forward {
 };
 
 // Request head for the upstream, HTTP/1.1, through the empty line. The framing fields are written
-// from head->framing. Returns the length or ERR_TOO_LARGE.
+// from head->framing. Returns the length, ERR_TOO_LARGE, or ERR_LIMIT after HTTP_HOPS_MAX hops.
 MUST_CHECK int http_compose_request(const struct http_head *head,
                                     const struct http_forward *forward,
                                     const struct http_compose_config *config, char *out,

@@ -39,6 +39,9 @@ MUST_CHECK int proxy_set_config(struct proxy *proxy, const struct proxy_config *
 bool proxy_config_is_adopted(const struct proxy *proxy);
 // The listening sockets, to be handed over; returns their number. Before proxy_drain.
 unsigned proxy_sockets(const struct proxy *proxy, int *sockets, unsigned max);
+// Where it listens, with the ports it has got; returns their number.
+unsigned proxy_addresses(const struct proxy *proxy, struct sockaddr_storage *addresses,
+                         unsigned max);
 // Port of the first listener (for ":0").
 uint16_t proxy_port(const struct proxy *proxy, unsigned listener);
 

@@ -51,30 +51,31 @@
     X(no_memory, "Requests answered 503 because memory was short.")
 
 // Per worker. name, help
-#define WORKER_COUNTERS(X)                                                           \
-    X(accepted, "Client connections accepted.")                                      \
-    X(closed, "Client connections closed.")                                          \
-    X(requests, "Request heads read, refused ones included.")                        \
-    X(no_route, "Requests without a route.")                                         \
-    X(no_target, "Requests whose route has no usable target (503).")                 \
-    X(access_denied, "Requests denied by the access rules of their route (403).")    \
-    X(unauthorized, "Requests without valid credentials for their route (401).")     \
-    X(auth_overloaded, "Requests given up as too many passwords are checked (503).") \
-    X(passwords_checked, "Passwords with a slow hash that were checked.")            \
-    X(redirects, "Requests answered by a redirect route.")                           \
-    X(refused_requests, "Requests refused as malformed or over a limit.")            \
-    X(refused_responses, "Upstream responses refused as malformed or over a limit.") \
-    X(client_aborts, "Requests given up by the client.")                             \
-    X(upgrades, "Upgraded connections (websocket).")                                 \
-    X(upgrades_ended, "Upgraded connections that have ended.")                       \
-    X(reused, "Requests sent on a pooled upstream connection.")                      \
-    X(replays, "Requests replayed because a pooled connection had died.")            \
-    X(surplus_bytes, "Upstream connections closed for bytes behind a response.")     \
-    X(gzipped, "Responses compressed for the client.")                               \
-    X(gzip_shed, "Responses sent as they are because too many were compressed.")     \
-    X(gunzipped, "Responses unpacked for clients that did not ask for gzip.")        \
-    X(access_log_dropped, "Access log lines dropped because the log was full.")      \
-    X(turns, "Turns of the worker's event loop.")                                    \
+#define WORKER_COUNTERS(X)                                                                \
+    X(accepted, "Client connections accepted.")                                           \
+    X(closed, "Client connections closed.")                                               \
+    X(requests, "Request heads read, refused ones included.")                             \
+    X(no_route, "Requests without a route.")                                              \
+    X(no_target, "Requests whose route has no usable target (503).")                      \
+    X(loops, "Requests that came back to the proxy, or whose target is the proxy (508).") \
+    X(access_denied, "Requests denied by the access rules of their route (403).")         \
+    X(unauthorized, "Requests without valid credentials for their route (401).")          \
+    X(auth_overloaded, "Requests given up as too many passwords are checked (503).")      \
+    X(passwords_checked, "Passwords with a slow hash that were checked.")                 \
+    X(redirects, "Requests answered by a redirect route.")                                \
+    X(refused_requests, "Requests refused as malformed or over a limit.")                 \
+    X(refused_responses, "Upstream responses refused as malformed or over a limit.")      \
+    X(client_aborts, "Requests given up by the client.")                                  \
+    X(upgrades, "Upgraded connections (websocket).")                                      \
+    X(upgrades_ended, "Upgraded connections that have ended.")                            \
+    X(reused, "Requests sent on a pooled upstream connection.")                           \
+    X(replays, "Requests replayed because a pooled connection had died.")                 \
+    X(surplus_bytes, "Upstream connections closed for bytes behind a response.")          \
+    X(gzipped, "Responses compressed for the client.")                                    \
+    X(gzip_shed, "Responses sent as they are because too many were compressed.")          \
+    X(gunzipped, "Responses unpacked for clients that did not ask for gzip.")             \
+    X(access_log_dropped, "Access log lines dropped because the log was full.")           \
+    X(turns, "Turns of the worker's event loop.")                                         \
     LIMIT_COUNTERS(X)
 
 // Status codes that an answer may have: proxy.noroutestatus allows all of three digits.

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "route/routes.h"
 #include "route/table.h"
@@ -65,6 +66,13 @@ void targets_collect(struct targets *targets);
 void targets_refresh_names(struct targets *targets);
 // Whether every endpoint of the current table has its address (or has failed to resolve once).
 bool targets_are_resolved(const struct targets *targets);
+
+// Where this process listens: targets that lead there are not used (endpoint.is_own), for a request
+// would come back for ever.
+void targets_set_own(struct targets *targets, const struct sockaddr_storage *listeners,
+                     unsigned count);
+// Counts up when other targets than before are such ones.
+uint64_t targets_own_version(const struct targets *targets);
 
 // Iterates all live targets, in no order; start with NULL, NULL at the end. Control thread.
 struct target *targets_next(struct targets *targets, struct target *previous);

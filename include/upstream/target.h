@@ -49,6 +49,7 @@ struct endpoint {
     // people.
     _Atomic(const char *) tls_failure;
     atomic_bool is_retired; // workers stop pooling
+    atomic_bool is_own;     // leads back to a listener of this process: not to be used
     // Counted up when the registry brings it up anew: what workers know against it is forgotten.
     _Atomic uint32_t life;
     uint32_t refs;              // targets; control thread

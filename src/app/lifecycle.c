@@ -267,6 +267,14 @@ static void log_listeners(const struct process *process)
     }
 }
 
+void process_note_listeners(struct process *process)
+{
+    struct sockaddr_storage addresses[LISTENERS_MAX];
+    unsigned count = proxy_addresses(process->proxy, addresses, LISTENERS_MAX);
+    targets_set_own(process->targets, addresses, count);
+    own_targets_report(&process->own_targets, process->targets, process->problems);
+}
+
 static void open_proxy(struct process *process)
 {
     const struct proxy_config *config = &process->options->proxy;
@@ -280,6 +288,7 @@ static void open_proxy(struct process *process)
     process->phase = PHASE_SERVING;
     uv_timer_set_repeat(&process->tick, SERVING_TICK_MS);
     proxy_set_noroute_html(process->proxy, feed_noroute_html(process->feed));
+    process_note_listeners(process);
     log_listeners(process);
     admin_listen(process->admin);
     upgrade_tell_serving(process);
@@ -313,6 +322,7 @@ static void on_tick(uv_timer_t *timer)
     auth_files_refresh(process->auth_files, clock_now_ms(), on_users, process);
     targets_collect(process->targets);
     targets_refresh_names(process->targets);
+    own_targets_report(&process->own_targets, process->targets, process->problems);
     reload_collect(process);
     if (clock_now_ms() - process->warned_at_ms >= ROOT_WARNING_INTERVAL_MS)
         warn_of_root(process);
@@ -334,6 +344,7 @@ static void on_published(void *ctx, const struct table *table)
         backend->ops->on_published(backend->self);
     if (process->snapshot)
         snapshot_keeper_changed(process->snapshot);
+    own_targets_report(&process->own_targets, process->targets, process->problems);
     if (process->proxy) {
         proxy_set_noroute_html(process->proxy, feed_noroute_html(process->feed));
         targets_collect(process->targets);

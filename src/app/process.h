@@ -8,6 +8,7 @@
 
 #include "admin/admin.h"
 #include "app/options.h"
+#include "discover/own_targets.h"
 #include "proxy/proxy.h"
 
 enum { PROCESS_SIGNALS = 4 };
@@ -59,6 +60,7 @@ struct process {
     int predecessor_pipe; // >= 0: another process serves until we tell that we do
     struct problems *problems;
     struct targets *targets;
+    struct own_targets own_targets;
     struct feed *feed;
     struct backend *backend;
     struct snapshot_keeper *snapshot; // NULL: none is kept
@@ -77,6 +79,8 @@ struct process {
 
 // lifecycle.c: limits that depend on the machine are filled in.
 void process_fill_limits(struct options *options);
+// lifecycle.c: the proxy's listeners are open, or others than before.
+void process_note_listeners(struct process *process);
 // lifecycle.c: another process serves now; this one ends what it has begun.
 void process_hand_over(struct process *process);
 

@@ -210,6 +210,8 @@ static int apply(struct process *process, struct options *next, struct err *err)
     }
     struct options *before = process->options;
     commit(process, next, auth_files, login);
+    if (process->proxy)
+        process_note_listeners(process);
     if (before == process->first) {
         mem_free(old);
         return 0;

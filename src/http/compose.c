@@ -195,6 +195,24 @@ static void put_request_fields(struct writer *writer, const struct http_head *he
     }
 }
 
+// How often a request has been forwarded by proxies that say httpproto=, as we do.
+static unsigned count_hops(const struct http_head *head)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        struct str rest = head->fields[i].value;
+        ptrdiff_t at;
+        if (head->fields[i].id != HTTP_FIELD_FORWARDED)
+            continue;
+        while ((at = str_find(rest, STR("httpproto="))) >= 0) {
+            rest = str_from(rest, (size_t)at + 10);
+            count++;
+        }
+    }
+    return count;
+}
+
 // `proto=` of a Forwarded value (RFC 7239 section 5.4) when it is a token; else empty.
 static struct str forwarded_proto(struct str forwarded)
 {
@@ -375,6 +393,8 @@ int http_compose_request(const struct http_head *head, const struct http_forward
     put_request_line(&writer, head, forward);
     put_field(&writer, STR("Host"), forward->host);
     put_request_fields(&writer, head, forward, config, &received);
+    if (received.forwarded_count && count_hops(head) >= HTTP_HOPS_MAX)
+        return ERR_LIMIT;
     put_forwarding_fields(&writer, head, forward, config, &received);
     put_configured_fields(&writer, forward, config);
     if (forward->asks_gzip)
@@ -535,6 +555,7 @@ const char *http_reason(int status)
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     case 505: return "HTTP Version Not Supported";
+    case 508: return "Loop Detected";
     default: return "";
     }
 }

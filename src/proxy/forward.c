@@ -38,6 +38,7 @@ struct picker {
     uint64_t now_ms;
     uint32_t spared_from; // ejections count for the targets before this one
     bool takes_stale;     // also those of which a pooled connection had died
+    bool leads_back;      // one of them is this process itself
 };
 
 static bool was_tried(const struct exchange *exchange, const struct endpoint *endpoint,
@@ -63,8 +64,13 @@ static bool is_ejected(const struct exchange *exchange, const struct target *tar
 
 static bool is_usable(void *ctx, const struct route_target *candidate)
 {
-    const struct picker *picker = ctx;
+    struct picker *picker = ctx;
     const struct target *target = candidate->target;
+    if (target->endpoint &&
+        UNLIKELY(atomic_load_explicit(&target->endpoint->is_own, memory_order_relaxed))) {
+        picker->leads_back = true;
+        return false;
+    }
     if (target->endpoint && was_tried(picker->exchange, target->endpoint, picker->takes_stale))
         return false;
     return candidate - picker->route->targets >= (ptrdiff_t)picker->spared_from ||
@@ -84,7 +90,8 @@ static uint32_t find_spared(const struct exchange *exchange, const struct route 
     return route->up_count;
 }
 
-static const struct route_target *pick(struct exchange *exchange, const struct route *route)
+static const struct route_target *pick(struct exchange *exchange, const struct route *route,
+                                       bool *leads_back)
 {
     struct worker *worker = exchange->worker;
     struct picker picker = {
@@ -103,6 +110,7 @@ static const struct route_target *pick(struct exchange *exchange, const struct r
         chosen = route_pick(route, strategy, salt, is_usable, &picker);
     }
     exchange->target_count = route->up_count;
+    *leads_back = picker.leads_back;
     return chosen;
 }
 
@@ -188,10 +196,21 @@ static void answer_as_tried(struct exchange *exchange)
     exchange_fail(exchange, exchange->retry_status, STR_NULL);
 }
 
-static void answer_without_target(struct exchange *exchange)
+static void answer_loop(struct exchange *exchange)
+{
+    counter_add(&exchange->worker->counters.loops, 1);
+    exchange->reason = "loop";
+    exchange_fail(exchange, 508, STR_NULL);
+}
+
+static void answer_without_target(struct exchange *exchange, bool leads_back)
 {
     if (exchange->tries > 0) {
         answer_as_tried(exchange);
+        return;
+    }
+    if (leads_back) {
+        answer_loop(exchange);
         return;
     }
     const struct page *page = exchange->worker->page;
@@ -252,9 +271,11 @@ static const struct route_target *choose(struct exchange *exchange, struct str n
     struct table_cursor cursor;
     table_lookup_start(&cursor, worker_table(worker), head->host, normal_path, false);
     for (const struct route *route; (route = table_lookup_next(&cursor));) {
-        const struct route_target *chosen = route->up_count ? pick(exchange, route) : NULL;
+        bool leads_back = false;
+        const struct route_target *chosen =
+            route->up_count ? pick(exchange, route, &leads_back) : NULL;
         if (!chosen) {
-            answer_without_target(exchange);
+            answer_without_target(exchange, leads_back);
             return NULL;
         }
         if (!pass_guard(exchange, chosen->def))
@@ -435,6 +456,10 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
     if (worker->config->asks_gzip && !exchange->asks_gzip)
         exchange->asks_gzip = gzip_may_ask(head) && gunzip_reserve(&worker->gunzip);
     int len = compose(exchange, chosen, normal_path);
+    if (len == ERR_LIMIT) {
+        answer_loop(exchange);
+        return;
+    }
     if (len < 0) {
         exchange_fail(exchange, len == ERR_TOO_LARGE ? 431 : 400, STR_NULL);
         return;

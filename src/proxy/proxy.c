@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "net/addr.h"
 #include "net/inherited.h"
+#include "net/listener.h"
 #include "proxy/access_log.h"
 #include "proxy/bound.h"
 #include "proxy/page.h"
@@ -385,6 +386,17 @@ unsigned proxy_sockets(const struct proxy *proxy, int *sockets, unsigned max)
     for (unsigned i = 0; i < proxy->bound_count; i++) {
         for (unsigned s = 0; s < proxy->bounds[i].count && count < max; s++)
             sockets[count++] = proxy->bounds[i].sockets[s];
+    }
+    return count;
+}
+
+unsigned proxy_addresses(const struct proxy *proxy, struct sockaddr_storage *addresses,
+                         unsigned max)
+{
+    unsigned count = MIN(proxy->bound_count, max);
+    for (unsigned i = 0; i < count; i++) {
+        addresses[i] = proxy->bounds[i].sockaddr;
+        listener_set_port(&addresses[i], proxy->bounds[i].port);
     }
     return count;
 }

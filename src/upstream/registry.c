@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "net/own.h"
 #include "net/tls.h"
 #include "upstream/pool.h"
 #include "upstream/resolve.h"
@@ -38,6 +39,8 @@ struct targets {
     struct list live_endpoints;
     struct tls_context *tls;     // of all https endpoints; NULL before the first
     struct str ca_file, ca_path; // borrowed
+    struct own_addresses own;
+    uint64_t own_version;
     void (*on_free)(void *ctx, struct target *target);
     void *on_free_ctx;
 };
@@ -80,6 +83,52 @@ static void put_endpoint(struct targets *targets, struct endpoint *endpoint)
     atomic_store_explicit(&endpoint->is_retired, true, memory_order_relaxed);
     list_remove(&endpoint->link);
     list_push_back(&targets->retired_endpoints, &endpoint->link);
+}
+
+static bool is_own(const struct endpoint *endpoint)
+{
+    return atomic_load_explicit(&endpoint->is_own, memory_order_relaxed);
+}
+
+// Called with each target that comes or goes.
+static void note_own(struct targets *targets, const struct target *target)
+{
+    targets->own_version += target->endpoint && is_own(target->endpoint);
+}
+
+// A name that leads elsewhere too is tried there.
+static void check_own(struct targets *targets, struct endpoint *endpoint)
+{
+    const struct endpoint_addresses *addresses =
+        atomic_load_explicit(&endpoint->addresses, memory_order_relaxed);
+    unsigned count = addresses ? addresses->count : 0;
+    unsigned own = 0;
+    while (own < count &&
+           own_addresses_have(&targets->own, (const struct sockaddr *)&addresses->at[own]))
+        own++;
+    bool leads_back = count > 0 && own == count;
+    if (leads_back == is_own(endpoint))
+        return;
+    atomic_store_explicit(&endpoint->is_own, leads_back, memory_order_relaxed);
+    targets->own_version++;
+    if (leads_back)
+        log_warn("target %.*s:%u is the proxy itself: not used", STR_FMT(endpoint->host),
+                 endpoint->port);
+}
+
+void targets_set_own(struct targets *targets, const struct sockaddr_storage *listeners,
+                     unsigned count)
+{
+    own_addresses_set(&targets->own, listeners, count);
+    own_addresses_refresh(&targets->own, clock_now_ms());
+    LIST_FOREACH (node, &targets->live_endpoints) {
+        check_own(targets, CONTAINER_OF(node, struct endpoint, link));
+    }
+}
+
+uint64_t targets_own_version(const struct targets *targets)
+{
+    return targets->own_version;
 }
 
 // Appends a part and its terminator; `at` receives where it starts.
@@ -146,6 +195,7 @@ static struct endpoint *get_endpoint(struct targets *targets, const struct route
             atomic_store_explicit(&endpoint->is_retired, false, memory_order_relaxed);
             list_remove(&endpoint->link);
             list_push_back(&targets->live_endpoints, &endpoint->link);
+            check_own(targets, endpoint);
         }
         return endpoint;
     }
@@ -168,6 +218,7 @@ static struct endpoint *get_endpoint(struct targets *targets, const struct route
         free_endpoint(targets, endpoint);
         return NULL;
     }
+    check_own(targets, endpoint);
     return endpoint;
 }
 
@@ -240,6 +291,7 @@ static struct target *bind_target(void *ctx, const struct route_def *def)
             list_remove(&target->link);
             list_push_back(&targets->live, &target->link);
             target->was_up = false;
+            note_own(targets, target);
         }
         return with_health(target, def);
     }
@@ -264,6 +316,7 @@ static struct target *bind_target(void *ctx, const struct route_def *def)
         free_target(targets, target);
         return NULL;
     }
+    note_own(targets, target);
     return with_health(target, def);
 }
 
@@ -273,6 +326,7 @@ static void unbind_target(void *ctx, struct target *target)
     if (--target->refs > 0)
         return;
     atomic_store_explicit(&target->is_retired, true, memory_order_relaxed);
+    note_own(targets, target);
     list_remove(&target->link);
     list_push_back(&targets->retired, &target->link);
 }
@@ -369,8 +423,12 @@ void targets_collect(struct targets *targets)
 void targets_refresh_names(struct targets *targets)
 {
     uint64_t now_ms = clock_now_ms();
+    bool have_moved = own_addresses_refresh(&targets->own, now_ms);
     LIST_FOREACH (node, &targets->live_endpoints) {
-        resolve_refresh(targets->loop, CONTAINER_OF(node, struct endpoint, link), now_ms);
+        struct endpoint *endpoint = CONTAINER_OF(node, struct endpoint, link);
+        resolve_refresh(targets->loop, endpoint, now_ms);
+        if (endpoint->lookup || have_moved)
+            check_own(targets, endpoint);
     }
 }
 

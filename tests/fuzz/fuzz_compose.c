@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "http/compose.h"
 #include "http/target.h"
 #include "http/verify.h"
@@ -53,6 +54,8 @@ static void compose_request(uint8_t bits, const char *bytes, size_t size)
         forward.path = str_make(path, (size_t)len);
     }
     int len = http_compose_request(&head, &forward, &CONFIG, out, sizeof(out));
+    if (len == ERR_LIMIT && forward.is_peer_trusted && http_find(&head, HTTP_FIELD_FORWARDED))
+        return; // too many hops
     require(len > 0);
     require(http_verify_request(&head, &forward, &CONFIG, out, (size_t)len));
 }

@@ -514,7 +514,7 @@ static void knows_reasons(void **state)
     static const int known[] = {100, 101, 103, 200, 201, 202, 203, 204, 205, 206, 300, 301, 302,
                                 303, 304, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408,
                                 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 425, 426,
-                                428, 429, 431, 499, 500, 501, 502, 503, 504, 505};
+                                428, 429, 431, 499, 500, 501, 502, 503, 504, 505, 508};
     size_t next = 0;
 
     (void)state;
@@ -524,6 +524,35 @@ static void knows_reasons(void **state)
         next += is_known;
     }
     assert_string_equal(http_reason(503), "Service Unavailable");
+}
+
+// What a trusted peer's request says of the proxies it came through, over all its fields.
+static void ends_circles(void **state)
+{
+    static const char HOP[] = "; httpproto=http/1.1";
+    struct http_forward forward = plain();
+
+    (void)state;
+    for (unsigned hops = HTTP_HOPS_MAX - 1; hops <= HTTP_HOPS_MAX; hops++) {
+        char received[1024] =
+            "GET /y HTTP/1.1\r\nHost: a\r\nForwarded: for=_a\r\nForwarded: for=_b";
+        for (unsigned i = 0; i < hops; i++)
+            strcat(received, HOP);
+        strcat(received, "\r\n\r\n");
+        struct http_head head;
+        char out[2048];
+        assert_int_equal(
+            http_parse_request(&head, received, strlen(received), &HTTP_REQUEST_LIMITS),
+            HTTP_ACCEPTED);
+        forward.is_peer_trusted = false;
+        assert_true(http_compose_request(&head, &forward, &NO_CONFIG, out, sizeof out) > 0);
+        forward.is_peer_trusted = true;
+        int len = http_compose_request(&head, &forward, &NO_CONFIG, out, sizeof out);
+        if (hops == HTTP_HOPS_MAX)
+            assert_int_equal(len, ERR_LIMIT);
+        else
+            assert_true(len > 0);
+    }
 }
 
 int main(void)
@@ -543,6 +572,7 @@ int main(void)
         cmocka_unit_test(forwards_a_full_head),
         cmocka_unit_test(composes_own_responses),
         cmocka_unit_test(knows_reasons),
+        cmocka_unit_test(ends_circles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
