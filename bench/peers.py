@@ -191,18 +191,18 @@ http://:{peer.port} {{
 
 
 def _relay_argv(peer, _, origins):
-    return [RELAY, str(peer.port), str(origins[0])]
+    return [RELAY, str(peer.port), str(origins[0]), "copy" if peer.program == "relay-copy" else "splice"]
 
 
 _ARGV = {"tagway": _tagway_argv, "fabio": _fabio_argv, "nginx": _nginx_argv, "haproxy": _haproxy_argv,
-         "caddy": _caddy_argv, "relay": _relay_argv}
+         "caddy": _caddy_argv, "relay": _relay_argv, "relay-copy": _relay_argv}
 VERSIONS = {"tagway": [TAGWAY, "-v"], "nginx": ["nginx", "-v"], "haproxy": ["haproxy", "-v"],
             "caddy": ["caddy", "version"], "fabio": ["fabio", "-v"], "wrk": ["wrk", "-v"]}
 
 
 def is_here(program):
     """Whether it can be run: all but fabio are installed by ./dev."""
-    path = {"tagway": TAGWAY, "relay": RELAY}.get(program, program)
+    path = {"tagway": TAGWAY, "relay": RELAY, "relay-copy": RELAY}.get(program, program)
     return shutil.which(path) is not None
 
 

@@ -36,9 +36,9 @@ class Scenario:
     """A load and the proxies it is put on."""
 
     def __init__(self, title, connections=64, body_bytes=128, upload_bytes=0, is_closing=False, entries=None,
-                 targets=1, is_main=False, asks_hosts=False):
+                 targets=1, is_main=False, asks_hosts=False, least_seconds=1):
         """is_main: of the figures that decide, measured in twice as many rounds. asks_hosts: each request names
-        another of the hosts that the proxy has."""
+        another of the hosts that the proxy has. least_seconds: of a round, where connecting takes part of it."""
         self.title = title
         self.connections = connections
         self.body_bytes = body_bytes
@@ -48,6 +48,7 @@ class Scenario:
         self.targets = targets
         self.is_main = is_main
         self.asks_hosts = asks_hosts
+        self.least_seconds = least_seconds
 
     def load(self, site, entry, peer, seconds):
         """One round: CPU us/request, requests/s, p50 and p99 in ms."""
@@ -65,6 +66,10 @@ class Scenario:
             raise AssertionError(f"{entry.label}: {found['requests']} answers, of which the origin gave {seen}")
         return {"cpu_us": used / 1000 / found["requests"], "rps": found["requests"] / found["duration_us"] * 1e6,
                 "p50_ms": found["p50_us"] / 1000, "p99_ms": found["p99_us"] / 1000}
+
+
+def bulk_entries():
+    return [Entry(program) for program in ("tagway", "relay", "relay-copy", "nginx", "haproxy", *COMPANIONS)]
 
 
 def routes_entries():
@@ -95,14 +100,15 @@ def log_entries():
 
 SCENARIOS = {
     "small-64": Scenario("128-byte bodies, 64 connections", is_main=True),
-    "small-1000": Scenario("128-byte bodies, 1,000 connections", connections=1000, is_main=True),
+    "small-1000": Scenario("128-byte bodies, 1,000 connections", connections=1000, is_main=True, least_seconds=2),
     "small-1": Scenario("128-byte bodies, 1 connection", connections=1),
     "down-16k": Scenario("16 KiB down", body_bytes=16 << 10),
-    "down-64k": Scenario("64 KiB down", body_bytes=64 << 10),
-    "down-1m": Scenario("1 MiB down, 16 connections", connections=16, body_bytes=1 << 20, is_main=True),
+    "down-64k": Scenario("64 KiB down", body_bytes=64 << 10, entries=bulk_entries()),
+    "down-1m": Scenario("1 MiB down, 16 connections", connections=16, body_bytes=1 << 20, is_main=True,
+                        entries=bulk_entries()),
     "up-16k": Scenario("16 KiB up", upload_bytes=16 << 10),
-    "up-64k": Scenario("64 KiB up", upload_bytes=64 << 10),
-    "up-1m": Scenario("1 MiB up, 16 connections", connections=16, upload_bytes=1 << 20),
+    "up-64k": Scenario("64 KiB up", upload_bytes=64 << 10, entries=bulk_entries()),
+    "up-1m": Scenario("1 MiB up, 16 connections", connections=16, upload_bytes=1 << 20, entries=bulk_entries()),
     # The relay would connect to the origin each time, which the others do not.
     "close": Scenario("connection per request", is_closing=True,
                       entries=[Entry(program) for program in ALL if program != "relay"]),
@@ -121,7 +127,7 @@ def run_scenario(scenario, rounds, seconds):
             for entry in entries:
                 if entry.program in COMPANIONS and number >= FIRST_ROUNDS:
                     continue
-                sample = scenario.load(site, entry, peers[entry.label], seconds)
+                sample = scenario.load(site, entry, peers[entry.label], max(seconds, scenario.least_seconds))
                 if number >= 0:  # the first fills pools and caches
                     samples[entry.label].append(sample)
             print(".", end="", flush=True, file=sys.stderr)
