@@ -55,7 +55,7 @@ struct sock {
     const struct sock_events *events;
     struct sock_flush *flush; // NULL: nothing pending
     struct sock_layer *layer; // NULL: plain; owned
-    uint32_t read_max;        // bytes of one read; 0: all the scratch. See sock_pace
+    uint32_t read_max;        // bytes of one read; 0: all the scratch. See sock_pace, sock_fit
     bool is_reading;
     bool is_closing;
     bool is_ending;    // sock_end was called
@@ -103,6 +103,10 @@ uint64_t sock_unsent_bytes(const struct sock *sock);
 // read of source as small as what the kernel will take for sink, so that of what a peer does not
 // read little is held here. Costs a system call for large pieces only, or once the pace is slow.
 void sock_pace(struct sock *source, const struct sock *sink, size_t len);
+
+// Keeps the reads to come so small that what they bring fits `room` bytes (with TLS all but the
+// last 16 KiB of them). read_max = 0 ends it.
+void sock_fit(struct sock *sock, size_t room);
 
 // FIN after everything pending. Reading goes on.
 void sock_end(struct sock *sock);

@@ -24,7 +24,12 @@
 #include "base/mem.h"
 #include "sock_layer.h"
 
-enum { PARTS_MAX = 4, SENDING_MAX = 8 };
+enum {
+    PARTS_MAX = 4,
+    SENDING_MAX = 8,
+    LAYER_HELD_MAX = 17 << 10, // the layer may have most of a record already
+    FIT_MIN = 256,
+};
 
 struct sock_flush {
     uv_write_t write;
@@ -314,6 +319,13 @@ void sock_pace(struct sock *source, const struct sock *sink, size_t len)
     // The kernel counts its own overhead too, up to as much again.
     if (room < 2 * LOOP_READ_SCRATCH)
         source->read_max = MAX(room / 2, (uint32_t)SOCK_PACE_MIN);
+}
+
+void sock_fit(struct sock *sock, size_t room)
+{
+    if (sock->layer)
+        room = room > LAYER_HELD_MAX + FIT_MIN ? room - LAYER_HELD_MAX : FIT_MIN;
+    sock->read_max = room < LOOP_READ_SCRATCH ? MAX((uint32_t)room, 1u) : 0;
 }
 
 void sock_end(struct sock *sock)

@@ -24,10 +24,10 @@
 enum {
     PIPELINE_MAX = 64 << 10, // bytes kept of what comes behind the running request
     LINGER_MS = 1000,        // RFC 9112 section 9.6: close in stages
-    LINGER_BYTES = 64 << 10,
-    DRAIN_IDLE_MS = 1000, // an idle connection outlives the start of draining by so much
-    STALE_HEAD_MS = 1000, // a head takes a moment, dripping
-    EVICT_SCAN_MAX = 256, // connections looked at for one to close
+    LINGER_BYTES = 1 << 20, // what may be on its way when we answer fills the buffers of both sides
+    DRAIN_IDLE_MS = 1000,   // an idle connection outlives the start of draining by so much
+    STALE_HEAD_MS = 1000,   // a head takes a moment, dripping
+    EVICT_SCAN_MAX = 256,   // connections looked at for one to close
 };
 
 static struct client *client_of(struct sock *sock)
@@ -298,9 +298,11 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
                 until(client, worker->config->client_head_timeout_ms, client->read_deadline_ms));
         }
         client->parsed = (uint32_t)len;
-        keep_input(client, bytes, len, BLOCK_MAX);
+        if (keep_input(client, bytes, len, BLOCK_MAX))
+            sock_fit(&client->sock, BLOCK_MAX - len);
         return 0;
     }
+    client->sock.read_max = 0;
     counter_add(&worker->counters.requests, 1);
     client->requests++;
     if (is_retired(client)) {
@@ -431,6 +433,7 @@ static void on_data(struct sock *sock, char *bytes, size_t len)
         if (!keep_input(client, bytes, len, BLOCK_MAX))
             return;
         size_t now = block_len(client->stream.input);
+        sock_fit(sock, BLOCK_MAX - now);
         if (has_blank_line(block_start(client->stream.input), before, now) ||
             now >= 2 * (size_t)client->parsed ||
             now > client->stream.worker->config->request_limits.head_max)

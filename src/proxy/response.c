@@ -385,8 +385,11 @@ static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
             if (len > 0 &&
                 block_append(&worker->loop.blocks, &exchange->response, bytes, len, BLOCK_MAX) != 0)
                 refuse(exchange, HTTP_HEAD_TOO_LARGE);
+            else
+                sock_fit(&exchange->conn->sock, BLOCK_MAX - len);
             break;
         }
+        exchange->conn->sock.read_max = 0;
         if (rc != HTTP_ACCEPTED) {
             refuse(exchange, (enum http_refusal)rc);
             break;
@@ -456,10 +459,11 @@ static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
             refuse(exchange, HTTP_HEAD_TOO_LARGE);
             return;
         }
-        if (!may_be_complete)
-            return;
         bytes = block_start(exchange->response);
         len = block_len(exchange->response);
+        sock_fit(&conn->sock, BLOCK_MAX - len);
+        if (!may_be_complete)
+            return;
     }
     parse_heads(exchange, bytes, len);
 }
