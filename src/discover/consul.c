@@ -177,8 +177,8 @@ static int on_catalog(struct watch *watch, const struct http_response *response,
 static const struct watch_ops CATALOG_OPS = {
     .class = WATCH_CATALOG,
     .burst = 2,
-    .interval_ms = 2000,
-    .slowest_interval_ms = 15 * 1000,
+    .interval_ms = 1000,
+    .slowest_interval_ms = 1000, // that anything changes all the time is no fault of a new service
     .on_answer = on_catalog,
 };
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "discover/pace.h"
 
-enum { SATURATION_MS = 60 * 1000 };
+enum {
+    SATURATION_MS = 60 * 1000,
+    // Requests beyond the burst over which the delay of an eased bucket grows to the interval.
+    EASE = 16,
+};
 
 void bucket_init(struct bucket *bucket, uint32_t burst, uint32_t interval_ms,
                  uint32_t slowest_interval_ms)
@@ -12,7 +16,7 @@ void bucket_init(struct bucket *bucket, uint32_t burst, uint32_t interval_ms,
                               .slowest_interval_ms = slowest_interval_ms};
 }
 
-uint64_t bucket_take(struct bucket *bucket, uint64_t now_ms)
+static uint64_t take(struct bucket *bucket, uint64_t now_ms, uint64_t ease)
 {
     if (bucket->full_at_ms <= now_ms) {
         bucket->interval_ms = bucket->base_interval_ms;
@@ -21,7 +25,7 @@ uint64_t bucket_take(struct bucket *bucket, uint64_t now_ms)
     }
     uint64_t room_ms = (uint64_t)(bucket->burst - 1) * bucket->interval_ms;
     uint64_t debt_ms = bucket->full_at_ms - now_ms;
-    uint64_t delay_ms = debt_ms > room_ms ? debt_ms - room_ms : 0;
+    uint64_t delay_ms = debt_ms > room_ms ? (debt_ms - room_ms) / ease : 0;
 
     if (delay_ms == 0) {
         bucket->saturated_since_ms = 0;
@@ -33,6 +37,17 @@ uint64_t bucket_take(struct bucket *bucket, uint64_t now_ms)
     }
     bucket->full_at_ms += bucket->interval_ms;
     return delay_ms;
+}
+
+uint64_t bucket_take(struct bucket *bucket, uint64_t now_ms)
+{
+    return take(bucket, now_ms, 1);
+}
+
+uint64_t bucket_take_eased(struct bucket *bucket, uint64_t now_ms)
+{
+    uint64_t delay_ms = take(bucket, now_ms, EASE);
+    return MIN(delay_ms, (uint64_t)bucket->interval_ms);
 }
 
 bool bucket_is_degraded(const struct bucket *bucket)

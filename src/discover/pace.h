@@ -27,6 +27,9 @@ void bucket_init(struct bucket *bucket, uint32_t burst, uint32_t interval_ms,
 // made every request wait for a minute halves its rate, again every further minute; it is back to
 // its first rate once it has been full.
 uint64_t bucket_take(struct bucket *bucket, uint64_t now_ms);
+// The same for requests that have a reason each: beyond the burst the delay grows little by little
+// to the interval, so that a few quick changes are not held up and many cost no more than before.
+uint64_t bucket_take_eased(struct bucket *bucket, uint64_t now_ms);
 bool bucket_is_degraded(const struct bucket *bucket);
 
 enum { BACKOFF_FIRST_MS = 250 };

@@ -167,7 +167,7 @@ void watch_read(struct watch *watch, enum read_mode mode)
         return;
     }
     poll_index_forget(&watch->index);
-    wait_then_go(watch, bucket_take(&watch->bucket, clock_now_ms()));
+    wait_then_go(watch, bucket_take_eased(&watch->bucket, clock_now_ms()));
 }
 
 void watch_kick(struct watch *watch)
@@ -264,6 +264,16 @@ static void fail(struct watch *watch, const struct http_response *response)
     go(watch); // into the queue, which waits for the agent
 }
 
+// An answer whose index has moved tells of something, if not always of something that routes. One
+// that comes back at once with the same index is a fault of the server's: it gets the plain rate.
+static uint64_t pace_ms(struct watch *watch, bool has_moved, uint64_t now_ms)
+{
+    if (has_moved)
+        return bucket_take_eased(&watch->bucket, now_ms);
+    uint64_t delay_ms = bucket_take(&watch->bucket, now_ms);
+    return MIN(delay_ms, (uint64_t)watch->bucket.interval_ms);
+}
+
 // The answer was taken in: what comes next.
 static void succeed(struct watch *watch, const struct http_response *response, bool has_changed)
 {
@@ -292,7 +302,9 @@ static void succeed(struct watch *watch, const struct http_response *response, b
         watch->wants_read = true;
     }
 
+    uint64_t index_before = watch->index.value;
     enum index_step step = poll_index_update(&watch->index, response->has_index, response->index);
+    bool has_moved = step == INDEX_GO && watch->index.value != index_before;
     if (step != INDEX_GO)
         agent->counters.index_resets++;
     if (watch->wants_read) {
@@ -301,7 +313,7 @@ static void succeed(struct watch *watch, const struct http_response *response, b
     } else if (!watch->is_polling) {
         return;
     }
-    uint64_t delay_ms = bucket_take(&watch->bucket, now_ms);
+    uint64_t delay_ms = pace_ms(watch, has_moved, now_ms);
     if (delay_ms > 0)
         agent->counters.limiter_delays++;
     if (step == INDEX_PING_PONG)

@@ -22,6 +22,28 @@ static void a_burst_is_free_and_then_the_rate_holds(void **state)
     assert_false(bucket_is_degraded(&bucket));
 }
 
+static void an_eased_bucket_slows_down_little_by_little(void **state)
+{
+    (void)state;
+    struct bucket bucket;
+    bucket_init(&bucket, 2, 1000, 1000);
+    assert_int_equal(bucket_take_eased(&bucket, 5000), 0);
+    assert_int_equal(bucket_take_eased(&bucket, 5000), 0);
+    uint64_t now_ms = 5000, before_ms = 0;
+    for (int i = 0; i < 200; i++) {
+        uint64_t delay_ms = bucket_take_eased(&bucket, now_ms);
+        assert_in_range(delay_ms, before_ms, 1000);
+        assert_true(i >= 4 || delay_ms <= 300);
+        before_ms = delay_ms;
+        now_ms += delay_ms;
+    }
+    assert_in_range(before_ms, 950, 1000);
+    // No more than the burst and what the ease allows beyond the rate.
+    assert_true(now_ms - 5000 >= (200 - 2 - 17) * 1000);
+    // A plain request finds the debt of the eased ones.
+    assert_true(bucket_take(&bucket, now_ms) >= 1000);
+}
+
 static void a_quiet_bucket_is_full_again(void **state)
 {
     (void)state;
@@ -164,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_burst_is_free_and_then_the_rate_holds),
+        cmocka_unit_test(an_eased_bucket_slows_down_little_by_little),
         cmocka_unit_test(a_quiet_bucket_is_full_again),
         cmocka_unit_test(lasting_saturation_degrades_to_the_slowest_rate),
         cmocka_unit_test(a_minute_of_a_request_a_second_is_no_saturation),
