@@ -28,7 +28,8 @@ sys.path.insert(0, os.path.join(ROOT, "bench"))
 from harness.client import get  # noqa: E402
 from harness.ports import free_port  # noqa: E402
 from harness.process import Process, wait_until  # noqa: E402
-from run import HEADERS, origin_config  # noqa: E402
+from measure import HEADERS  # noqa: E402
+from peers import origin_config  # noqa: E402
 
 BUDGET = os.path.join(ROOT, "bench/budget.json")
 HOST = "shop.example.com"
@@ -78,7 +79,7 @@ class World:
             subprocess.run(["chmod", "-R", "a+rX", scratch], check=True)
         self.origin_port = free_port()
         with open(f"{scratch}/origin.conf", "w", encoding="ascii") as file:
-            file.write(origin_config(scratch, self.origin_port))
+            file.write(origin_config(scratch, f"{scratch}/files", [self.origin_port]))
         self.origin = Process(["nginx", "-c", f"{scratch}/origin.conf"], scratch, "origin")
         wait_until(lambda: answers(self.origin, self.origin_port), 15, "the origin")
 

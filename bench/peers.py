@@ -42,19 +42,19 @@ def _nginx_main(folder, modules=""):
     """
 
 
-def _origin_argv(site, folder, ports):
+def origin_config(folder, files, ports):
     """Serves files; under /sink it reads the whole body before it answers, so that no proxy is done earlier."""
     listens = "".join(f"listen 127.0.0.1:{port} backlog=4096;" for port in ports)
-    return ["nginx", "-c", _write(f"{folder}/nginx.conf", _nginx_main(folder, f"load_module {ECHO_MODULE};") + f"""
+    return _nginx_main(folder, f"load_module {ECHO_MODULE};") + f"""
             sendfile on; tcp_nopush on;
             server {{
-                {listens} root {site.files};
+                {listens} root {files};
                 open_file_cache max=10; types {{ }} default_type text/plain;
                 location = /sink {{ client_body_buffer_size 1100k; echo_read_request_body; echo_exec /taken; }}
                 location = /taken {{ internal; return 200 "taken"; }}
                 location = /status {{ stub_status; }}
             }}
-        }}""")]
+        }}"""
 
 
 class Peer:
@@ -223,7 +223,8 @@ class Site:
         subprocess.run(["chmod", "-R", "a+rX", self._scratch.name], check=True)  # nginx leaves root
         self.origin_ports = [free_port() for _ in range(targets)]
         folder = self._folder("origin")
-        self.origin = self.run("origin", folder, self.load_cpu, _origin_argv(self, folder, self.origin_ports))
+        config = _write(f"{folder}/nginx.conf", origin_config(folder, self.files, self.origin_ports))
+        self.origin = self.run("origin", folder, self.load_cpu, ["nginx", "-c", config])
         self._wait(self.origin, self.origin_ports[0], "/128")
 
     def __enter__(self):
