@@ -28,6 +28,7 @@ struct chunk_filter {
     bool drops_framing;     // delete chunk lines too (receiver speaks HTTP/1.0)
     uint16_t extension_len; // bytes of extension on the current line
     uint32_t extension_total;
+    uint32_t glitches; // chunk lines with an extension, trailers deleted; the owner may reset it
     uint32_t trailer_len;
     uint32_t trailer_start; // where the current line begins in *trailers
     uint64_t data_total;    // body bytes announced so far, without framing

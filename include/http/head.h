@@ -116,6 +116,8 @@ struct http_head {
     struct str upgrade;    // value of the Upgrade field when is_upgrade
     bool expects_continue; // request: Expect: 100-continue (HTTP/1.1 only)
     bool accepts_trailers; // request: TE names trailers
+    uint16_t glitches;     // request: what is legal but nothing a sound client does: empty lines in
+                           // front, Connection options that name a protected field
 
     size_t head_len; // bytes of the head, through the empty line
     size_t field_count;

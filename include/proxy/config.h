@@ -124,6 +124,7 @@ struct proxy_config {
     uint32_t max_connections;           // client connections of the process
     uint32_t max_per_address; // of them from one address that is not trusted; 0: a quarter
     uint32_t max_requests_per_connection; // 0: none
+    uint32_t max_glitches;                // oddities of one connection; 0: no limit
     uint32_t retry_attempts;              // further tries after the first: 2
     uint32_t retry_budget_percent;        // of requests that may be sent again; 0: all
     struct eject_config eject;            // passive ejection

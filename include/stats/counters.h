@@ -38,6 +38,8 @@
     X(shed_address, "Client connections refused because their address had too many.") \
     X(evicted, "Idle client connections closed to make room.")                        \
     X(retired, "Client connections closed for their age or number of requests.")      \
+    X(glitched, "Client connections closed for many oddities.")                       \
+    X(glitched_targets, "Connections to targets closed for many oddities.")           \
     X(client_timeouts, "Client connections closed by a timeout.")                     \
     X(idle_timeouts, "Of these, those without a request.")                            \
     X(head_timeouts, "Of these, those whose request's head came too slowly.")         \

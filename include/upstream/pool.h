@@ -84,6 +84,7 @@ struct upstream_conn {
     struct list idle_link;                     // pool.idle
     struct timer timer;                        // connecting: deadline; writing: the same; idle: age
     uint64_t unsent_bytes;                     // when the timer was armed for writing
+    uint32_t glitches;                         // counted by the borrowers
     bool is_connected;
     bool is_reused;      // carried a request before this one
     bool is_doubtful;    // set by the borrower: more may come than the answer's end tells

@@ -598,6 +598,11 @@ const struct option_row OPTION_ROWS[] = {
      .help = "Most client connections from one IPv4 address or IPv6 /64, shared evenly by the "
              "workers; more are refused. Addresses of proxy.trusted, which may be load balancers, "
              "are not counted. 0: a quarter of proxy.maxclients."},
+    {.key = "proxy.maxglitches", .type = OPTION_INT, .preset = "100",
+     .json = "Proxy.MaxGlitches", FIELD(proxy.max_glitches), .min = 0, .max = 2147483647,
+     .help = "Oddities on one connection of a client or to a target before it is closed: empty "
+             "lines between requests, chunk extensions, trailers that nobody asked for, fields "
+             "named in Connection that may not be. 0: no limit."},
     {.key = "proxy.maxmemory", .type = OPTION_SIZE, .preset = "0",
      .json = "Proxy.MaxMemory", FIELD(proxy.memory_max), .min = 0, .max = INT64_MAX,
      .help = "Heap of the process, bytes. At 90 % idle connections are closed and reserves given "

@@ -88,15 +88,19 @@ static void end_trailer_line(struct chunk_filter *filter)
 {
     struct buf *buf = filter->trailers;
 
-    if (!buf)
+    if (!buf) {
+        filter->glitches++;
         return;
+    }
     while (buf->len > filter->trailer_start && is_blank(buf->ptr[buf->len - 1]))
         buf->len--;
     bool is_sound = is_line_sound(filter);
     if (is_sound)
         buf_append(buf, "\r\n", 2);
-    if (!is_sound || buf_status(buf))
+    if (!is_sound || buf_status(buf)) {
         buf->len = filter->trailer_start;
+        filter->glitches++;
+    }
 }
 
 static int step_trailer(struct chunk_filter *filter, char c)
@@ -196,6 +200,7 @@ static int step_framing(struct chunk_filter *filter, char c, bool *keeps)
         if (!filter->digits || c != ';')
             return step_size(filter, c);
         filter->state = EXTENSION;
+        filter->glitches++;
         *keeps = false;
         return step_extension(filter, c);
     case EXTENSION:

@@ -386,8 +386,11 @@ static void nominate(struct http_head *head, struct str name)
 {
     for (size_t i = 0; i < head->field_count; i++) {
         struct http_field *field = &head->fields[i];
-        if (field->name.len == name.len && !http_field_is_protected(field->id) &&
-            str_ieq(field->name, name))
+        if (field->name.len != name.len || !str_ieq(field->name, name))
+            continue;
+        if (http_field_is_protected(field->id))
+            head->glitches++;
+        else
             field->is_hop = true;
     }
 }
@@ -602,6 +605,7 @@ int http_parse_request(struct http_head *head, const char *bytes, size_t len,
     }
     bytes += skipped;
     len -= skipped;
+    head->glitches = (uint16_t)(skipped / 2);
 
     int rc = scan_request_line(head, bytes, len, limits->target_max, &line_len);
     if (rc == ERR_AGAIN && is_too_large)

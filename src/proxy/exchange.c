@@ -134,6 +134,42 @@ static void refuse_body(struct exchange *exchange)
     exchange_fail(exchange, 413, STR_NULL);
 }
 
+// Oddities that are legal are let pass, but not for ever: whoever makes them one after the other
+// wants to find out something, or to keep us busy.
+static void note_glitches(struct stream *stream, uint32_t count)
+{
+    uint32_t max = stream->worker->config->max_glitches;
+    bool was_within = stream->glitches <= max;
+    stream->glitches += count;
+    if (!max || !was_within || stream->glitches <= max)
+        return;
+    stream->must_close = true;
+    counter_add(&stream->worker->counters.glitched, 1);
+}
+
+static void note_upload_glitches(struct exchange *exchange)
+{
+    struct chunk_filter *chunks = &exchange->upload.chunks;
+    if (LIKELY(chunks->glitches == 0))
+        return;
+    note_glitches(exchange->stream, chunks->glitches);
+    chunks->glitches = 0;
+}
+
+// Whether the target's connection may be used again.
+static bool note_download_glitches(struct exchange *exchange)
+{
+    uint32_t count = exchange->download.chunks.glitches;
+    uint32_t max = exchange->worker->config->max_glitches;
+    if (LIKELY(count == 0) || !exchange->conn)
+        return true;
+    exchange->conn->glitches += count;
+    if (!max || exchange->conn->glitches <= max)
+        return true;
+    counter_add(&exchange->worker->counters.glitched_targets, 1);
+    return false;
+}
+
 int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, size_t len,
                    size_t *used)
 {
@@ -161,6 +197,8 @@ int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, s
     stream->exchange = exchange;
     if (!head->is_keep_alive || worker->is_draining)
         stream->must_close = true;
+    if (UNLIKELY(head->glitches))
+        note_glitches(stream, head->glitches);
 
     struct buf *trailers = NULL;
     if (exchange->accepts_trailers) {
@@ -175,6 +213,7 @@ int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, s
         exchange_refuse(exchange, (enum http_refusal) - rc);
         return 0;
     }
+    note_upload_glitches(exchange);
     exchange->bytes_in = *used;
     if (is_body_too_large(exchange)) {
         refuse_body(exchange);
@@ -199,6 +238,7 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
         exchange_refuse(exchange, (enum http_refusal) - rc);
         return len;
     }
+    note_upload_glitches(exchange);
     exchange->bytes_in += used;
     if (is_body_too_large(exchange)) {
         refuse_body(exchange);
@@ -315,8 +355,9 @@ void exchange_complete(struct exchange *exchange)
     struct stream *stream = exchange->stream;
     if (exchange->counters)
         note_duration(exchange, exchange->status);
-    bool is_reusable = exchange->upload.is_complete && exchange->is_upstream_keep_alive &&
-                       !exchange->has_surplus && exchange->download.framing != HTTP_BODY_CLOSE &&
+    bool is_reusable = note_download_glitches(exchange) && exchange->upload.is_complete &&
+                       exchange->is_upstream_keep_alive && !exchange->has_surplus &&
+                       exchange->download.framing != HTTP_BODY_CLOSE &&
                        exchange->phase == EXCHANGE_ANSWERING;
     if (exchange->has_surplus)
         counter_add(&exchange->worker->counters.surplus_bytes, 1);

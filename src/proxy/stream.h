@@ -56,6 +56,7 @@ struct stream {
     bool has_ended;       // FIN received
     bool must_close;      // after the running exchange
     char peer_ip[46];
+    uint32_t glitches; // oddities of the connection so far (proxy.maxglitches)
 };
 
 static inline struct str stream_peer_ip(const struct stream *stream)

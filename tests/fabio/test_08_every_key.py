@@ -72,6 +72,7 @@ SHOWN = {
     "proxy.trusted": ("Proxy.Trusted", ["192.0.2.0/24", "2001:db8::/32"]),
     "proxy.maxclients": ("Proxy.MaxClients", 1000),
     "proxy.maxclientsperip": ("Proxy.MaxClientsPerIP", 50),
+    "proxy.maxglitches": ("Proxy.MaxGlitches", 101),
     "proxy.maxmemory": ("Proxy.MaxMemory", 1000000000),
     "proxy.client.minrate": ("Proxy.Client.MinRate", 100),
     "proxy.client.minratewindow": ("Proxy.Client.MinRateWindow", 41 * SECOND),

@@ -538,3 +538,68 @@ def test_memory_is_limited():
             for client in held:
                 client.reset()
             wait_until(lambda: is_served(tagway), what="service again")
+
+
+# Oddities
+
+ODD_REQUESTS = {
+    "empty lines": b"\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "protected fields": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: host, x-forwarded-for\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n",
+    "chunk extensions": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;a\r\nx\r\n0;b\r\n\r\n",
+    "trailers": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\r\nC: d\r\n\r\n",
+    "forbidden trailers": b"POST / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: b\r\nCookie: d\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", ODD_REQUESTS)
+def test_a_client_with_many_oddities_is_closed(origin, name):
+    """Two a request: the fourth is one too many of seven."""
+    with Tagway(route(origin), {"proxy.maxglitches": "7"}) as tagway, tagway.connect() as client:
+        for number in range(1, 5):
+            client.send(ODD_REQUESTS[name])
+            response = client.read_response()
+            assert response.status == 200
+            assert response.get("connection") == ("close" if number == 4 else None)
+        assert client.is_closed()
+        counted(tagway, "glitched")
+
+
+def test_oddities_are_counted_within_one_upload(origin):
+    with Tagway(route(origin), {"proxy.maxglitches": "7"}) as tagway, tagway.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(8):
+            client.send(b"1;a\r\nx\r\n")
+        client.send(b"0\r\n\r\n")
+        response = client.read_response()
+        assert (response.status, response.get("connection")) == (200, "close")
+        assert origin.requests[-1].body == b"x" * 8
+        counted(tagway, "glitched")
+
+
+def test_clients_without_oddities_and_without_limit_are_kept(origin):
+    plain = [format_request(), format_request("POST", body=b"x"), b"POST / HTTP/1.1\r\nHost: x\r\n"
+             b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"x"),
+             b"GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, x-own\r\nX-Own: 1\r\n\r\n",
+             b"POST / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n"]
+    for limit, requests in ((1, plain), (0, list(ODD_REQUESTS.values()))):
+        with Tagway(route(origin), {"proxy.maxglitches": str(limit)}) as tagway, tagway.connect() as client:
+            for raw in requests * 5:
+                client.send(raw)
+                response = client.read_response()
+                assert (response.status, response.get("connection")) == (200, None)
+            counted(tagway, "glitched", 0)
+
+
+def test_a_target_with_many_oddities_gets_a_new_connection():
+    def script(connection):
+        while True:
+            connection.read_request()
+            connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;a\r\nx\r\n0;b\r\n\r\n")
+
+    with ScriptedOrigin(script) as origin:
+        with Tagway(route(origin), {"proxy.maxglitches": "7", **ONE_WORKER}) as tagway, tagway.connect() as client:
+            for _ in range(8):
+                response = client.request()
+                assert (response.status, response.body, response.get("connection")) == (200, b"x", None)
+            assert len(origin.connections) == 2
+            counted(tagway, "glitched_targets", 2)

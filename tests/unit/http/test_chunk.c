@@ -315,6 +315,32 @@ static void loses_only_trailers_when_memory_is_short(void **state)
     outcome_fini(&outcome);
 }
 
+static void counts_oddities(void **state)
+{
+    static const struct {
+        const char *body;
+        bool collects;
+        unsigned glitches;
+    } rows[] = {
+        {"5\r\nhello\r\n0\r\n\r\n", false, 0},
+        {"5;a\r\nhello\r\n1;b;c\r\nx\r\n0;\r\n\r\n", false, 3},
+        {"0\r\nA: b\r\nC: d\r\n\r\n", false, 2},
+        {"0\r\nA: b\r\nC: d\r\n\r\n", true, 0},
+        {"0\r\nA: b\r\nCookie: d\r\n\r\n", true, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct chunk_filter filter;
+        struct outcome outcome;
+        outcome_init(&outcome);
+        chunk_filter_init(&filter, false, rows[i].collects ? &outcome.trailers : NULL);
+        feed(&filter, &outcome, rows[i].body, strlen(rows[i].body));
+        assert_int_equal(outcome.rc, 1);
+        assert_int_equal(filter.glitches, rows[i].glitches);
+        outcome_fini(&outcome);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +351,7 @@ int main(void)
         cmocka_unit_test(refuses_bad_bodies),
         cmocka_unit_test(keeps_its_limits),
         cmocka_unit_test(loses_only_trailers_when_memory_is_short),
+        cmocka_unit_test(counts_oddities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -697,6 +697,27 @@ static void finds_fields_and_members(void **state)
     assert_false(http_list_has(STR(""), STR("b")));
 }
 
+static void counts_oddities(void **state)
+{
+    static const struct {
+        const char *head;
+        unsigned glitches;
+    } rows[] = {
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, X\r\nX: 1\r\n\r\n", 0},
+        {"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 1},
+        {"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 2},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: host,Via\r\nVia: a\r\nVia: b\r\n\r\n", 3},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct http_head head;
+        assert_int_equal(
+            http_parse_request(&head, rows[i].head, strlen(rows[i].head), &HTTP_REQUEST_LIMITS),
+            HTTP_ACCEPTED);
+        assert_int_equal(head.glitches, rows[i].glitches);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -713,6 +734,7 @@ int main(void)
         cmocka_unit_test(keeps_its_limits),
         cmocka_unit_test(limits_responses),
         cmocka_unit_test(finds_fields_and_members),
+        cmocka_unit_test(counts_oddities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
