@@ -28,8 +28,8 @@ sys.path.insert(0, os.path.join(ROOT, "bench"))
 from harness.client import get  # noqa: E402
 from harness.ports import free_port  # noqa: E402
 from harness.process import Process, wait_until  # noqa: E402
-from measure import HEADERS  # noqa: E402
-from peers import origin_config  # noqa: E402
+from measure import HEADERS, machine, save  # noqa: E402
+from peers import VERSIONS, origin_config  # noqa: E402
 
 BUDGET = os.path.join(ROOT, "bench/budget.json")
 HOST = "shop.example.com"
@@ -271,6 +271,7 @@ def main():
                         help="a release build")
     parser.add_argument("--only", metavar="TEXT", default="", help="figures whose name has this in it")
     parser.add_argument("--junit", metavar="FILE")
+    parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--lower", action="store_true", help="write lower figures into bench/budget.json")
     args = parser.parse_args()
 
@@ -291,6 +292,9 @@ def main():
         print(f"bench/budget.json: nobody measures {', '.join(sorted(stale))}")
     if args.junit:
         write_junit(args.junit, results, stale)
+    save(args.json, "exact", machine(**VERSIONS),
+         {result.name: {"value": result.value, "budget": result.budget, "skipped": result.skipped}
+          for result in results})
     if args.lower:
         lower(budget, results)
         return 0

@@ -70,6 +70,18 @@ def closed_loop(port, path="/128", connections=64, seconds=1, upload_bytes=0, ho
     return found
 
 
+def constant_rate(pace, port, rate, seconds, connections=64, path="/128", cpu=None):
+    """bench/pace.c: due, answered, failed, and latencies that count from when each request was due."""
+    head = "".join(f"{key}: {value}\r\n" for key, value in {"Host": "localhost", **HEADERS}.items())
+    argv = ["taskset", "-c", str(cpus()[0] if cpu is None else cpu), pace, str(port), str(rate), str(seconds),
+            str(connections)]
+    result = subprocess.run(argv, input=f"GET {path} HTTP/1.1\r\n{head}\r\n", capture_output=True, text=True,
+                            check=False)
+    if result.returncode:
+        raise AssertionError(f"port {port}: {result.stderr}")
+    return json.loads(result.stdout)
+
+
 def check_bytes(found, body_bytes, connections):
     """That each answer was whole: so many bodies have come, and heads of a plausible size."""
     least = found["requests"] * body_bytes

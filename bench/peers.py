@@ -2,13 +2,15 @@
 """The origin and the proxies before it, each set up for the same work: one worker, keep-alive on both sides,
 the same forwarding headers, the same limits. `Site` starts and stops them."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 
-from measure import FOLDER, ROOT, cpus
+from measure import ROOT, cpus, family
 
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
@@ -20,6 +22,7 @@ BODY_SIZES = (128, 16 << 10, 64 << 10, 1 << 20)
 BUILD = os.environ.get("TAGWAY_BENCH_BUILD", os.path.join(ROOT, "build/bench"))
 TAGWAY = os.environ.get("TAGWAY_BIN", os.path.join(BUILD, "src/app/tagway"))
 RELAY = os.path.join(BUILD, "bench/relay")
+PACE = os.path.join(BUILD, "bench/pace")
 ECHO_MODULE = "/usr/lib/nginx/modules/ngx_http_echo_module.so"
 
 
@@ -29,10 +32,10 @@ def _write(path, text):
     return path
 
 
-def _nginx_main(folder, modules=""):
+def _nginx_main(folder, modules="", has_master=False):
     return f"""
         {modules}
-        daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 20000; error_log stderr crit;
+        daemon off; master_process {"on" if has_master else "off"}; worker_processes 1; worker_rlimit_nofile 20000; error_log stderr crit;
         pid {folder}/pid;
         events {{ worker_connections 8192; }}
         http {{
@@ -60,14 +63,16 @@ def origin_config(folder, files, ports):
 class Peer:
     """A proxy: what it shall do, and what runs of it."""
 
-    def __init__(self, program, hosts=0, paths=0, targets=1, has_access_log=False, options=()):
+    def __init__(self, program, hosts=0, paths=0, targets=1, has_access_log=False, is_reloaded=False,
+                 options=()):
         """hosts: so many routes by host name, 0 for one route that takes all. paths: the same by path, and one
-        for the rest. options: further arguments, for tagway only."""
+        for the rest. is_reloaded: with the master process that nginx and haproxy need for it. options: further arguments, for tagway only."""
         self.program = program
         self.hosts = hosts
         self.paths = paths
         self.targets = targets
         self.has_access_log = has_access_log
+        self.is_reloaded = is_reloaded
         self.options = list(options)
         self.port = free_port()
         self.admin_port = free_port()
@@ -110,7 +115,7 @@ def _nginx_argv(peer, folder, origins):
     names = "".join(f"h{number}.example.com origin;" for number in range(peer.hosts))
     by_name = f"map_hash_max_size 400000; map_hash_bucket_size 128; map $host $where {{ {names} }}" if names else ""
     log = f"access_log {folder}/access.log combined buffer=64k flush=1s;" if peer.has_access_log else ""
-    return ["nginx", "-c", _write(f"{folder}/nginx.conf", _nginx_main(folder) + f"""
+    return ["nginx", "-c", _write(f"{folder}/nginx.conf", _nginx_main(folder, "", peer.is_reloaded) + f"""
             upstream origin {{ {servers} keepalive 1024; keepalive_requests 1000000000; }}
             {by_name}
             server {{
@@ -138,7 +143,7 @@ def _haproxy_argv(peer, folder, origins):
         names = _write(f"{folder}/hosts", "".join(f"h{number}.example.com out\n" for number in range(peer.hosts)))
         where = f"use_backend %[req.hdr(host),lower,map_str({names})]"
     log = "log stdout format raw local0\n    option httplog" if peer.has_access_log else ""
-    return ["haproxy", "-db", "-q", "-f", _write(f"{folder}/haproxy.cfg", f"""
+    return ["haproxy", *(["-W"] if peer.is_reloaded else []), "-db", "-q", "-f", _write(f"{folder}/haproxy.cfg", f"""
 global
     nbthread 1
     maxconn 4096
@@ -232,7 +237,11 @@ class Site:
 
     def __exit__(self, *_):
         for process in self._processes:
+            below = family(process.pid)[1:]
             process.kill()
+            for pid in below:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self._scratch.cleanup()
 
     def _folder(self, name):
