@@ -68,10 +68,8 @@ struct sock {
 // 0 or a negative err_code; nothing to undo then. Once it has succeeded the sock must be closed.
 MUST_CHECK int sock_init(struct sock *sock, struct net_loop *loop,
                          const struct sock_events *events);
-// Takes the next waiting connection of a listener. 0 or a libuv error code.
-MUST_CHECK int sock_accept(struct sock *sock, uv_stream_t *listener);
-// As sock_accept with a connection that was accepted already; fd stays the caller's on failure.
-MUST_CHECK int sock_adopt(struct sock *sock, int fd);
+// Takes over an accepted connection. 0 or a libuv error code; fd stays the caller's on failure.
+MUST_CHECK int sock_accept(struct sock *sock, int fd);
 // Begins to connect. 0 (then on_connected follows) or a libuv error code. Writing is allowed at
 // once and happens when the connection stands.
 MUST_CHECK int sock_connect(struct sock *sock, const struct sockaddr *address);

@@ -51,12 +51,7 @@ int sock_init(struct sock *sock, struct net_loop *loop, const struct sock_events
     return uv_tcp_init(&loop->uv, &sock->uv.tcp) == 0 ? 0 : ERR_IO;
 }
 
-int sock_accept(struct sock *sock, uv_stream_t *listener)
-{
-    return uv_accept(listener, &sock->uv.stream);
-}
-
-int sock_adopt(struct sock *sock, int fd)
+int sock_accept(struct sock *sock, int fd)
 {
     return uv_tcp_open(&sock->uv.tcp, fd);
 }

@@ -693,32 +693,6 @@ static bool set_peer(struct client *client)
                               &client->address);
 }
 
-static void shed(struct worker_listener *listener);
-
-static void on_shed(uv_handle_t *handle)
-{
-    struct worker_listener *listener = CONTAINER_OF(handle, struct worker_listener, shed);
-    listener->is_shedding = false;
-    // It did take one: the next may have come meanwhile.
-    if (handle->data && list_is_linked(&listener->link))
-        shed(listener);
-    worker_listener_unref(listener);
-}
-
-// No memory for a client. Its connection must be taken all the same: libuv listens on only then.
-static void shed(struct worker_listener *listener)
-{
-    if (listener->is_shedding)
-        return;
-    listener->is_shedding = true;
-    listener->refs++;
-    uv_tcp_init(&listener->worker->loop.uv, &listener->shed);
-    bool has_taken = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&listener->shed) == 0;
-    listener->shed.data = has_taken ? listener : NULL;
-    counter_add(&listener->worker->counters.shed, has_taken);
-    uv_close((uv_handle_t *)&listener->shed, on_shed);
-}
-
 // NULL when memory is short.
 static struct client *new_client(struct worker_listener *listener)
 {
@@ -764,24 +738,13 @@ static void start_client(struct client *client)
         close_client(client, false);
 }
 
-void client_accept(struct worker_listener *listener)
-{
-    struct client *client = new_client(listener);
-    if (!client)
-        shed(listener);
-    else if (sock_accept(&client->sock, (uv_stream_t *)&listener->tcp) != 0)
-        close_client(client, false);
-    else
-        start_client(client);
-}
-
-void client_adopt(struct worker_listener *listener, int socket)
+void client_accept(struct worker_listener *listener, int socket)
 {
     struct client *client = new_client(listener);
     if (!client) {
         counter_add(&listener->worker->counters.shed, 1);
         close(socket);
-    } else if (sock_adopt(&client->sock, socket) != 0) {
+    } else if (sock_accept(&client->sock, socket) != 0) {
         close(socket);
         close_client(client, false);
     } else {

@@ -45,10 +45,8 @@ struct client {
     bool is_given_up;      // it did not; RST frees what the kernel still holds for it
 };
 
-// Takes the connection that waits at the listener.
-void client_accept(struct worker_listener *listener);
-// The same with a connection that was taken already, and is closed when it cannot be served.
-void client_adopt(struct worker_listener *listener, int socket);
+// Takes over a connection that the listener has accepted; closed when it cannot be served.
+void client_accept(struct worker_listener *listener, int socket);
 // For draining: closes after the running or the next answer, or after a second of idleness.
 void client_drain(struct client *client);
 

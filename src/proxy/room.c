@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/room.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/listener.h"
 #include "proxy/client.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
@@ -55,7 +58,27 @@ bool room_for_connection(struct worker *worker)
            client_evict(worker);
 }
 
-void room_free_descriptor(struct worker *worker)
+static int open_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+// False: another thread was quicker to take the descriptor that was given up.
+static bool refuse_waiting(struct worker *worker, int socket)
+{
+    if (worker->spare_descriptor < 0)
+        worker->spare_descriptor = open_spare();
+    if (worker->spare_descriptor < 0)
+        return false;
+    close(worker->spare_descriptor);
+    int refused = listener_accept(socket);
+    if (refused >= 0)
+        close(refused);
+    worker->spare_descriptor = open_spare();
+    return refused >= 0;
+}
+
+void room_free_descriptor(struct worker *worker, int socket)
 {
     uint64_t now_ms = net_loop_now_ms(&worker->loop);
     if (worker->shortage_logged_ms == 0 || now_ms - worker->shortage_logged_ms >= SHORTAGE_LOG_MS) {
@@ -64,7 +87,7 @@ void room_free_descriptor(struct worker *worker)
     }
     if (client_evict(worker) || upstream_evict(&worker->upstream))
         return;
-    if (client_cut_oldest(worker)) {
+    if (refuse_waiting(worker, socket) || client_cut_oldest(worker)) {
         counter_add(&worker->counters.shed, 1);
         return;
     }
@@ -106,5 +129,12 @@ void room_watch_memory(struct worker *worker)
 void room_init(struct worker *worker)
 {
     worker->descriptor_max = descriptors_max(worker);
+    worker->spare_descriptor = open_spare();
     timer_init(&worker->memory_timer, on_memory_timer);
+}
+
+void room_fini(struct worker *worker)
+{
+    if (worker->spare_descriptor >= 0)
+        close(worker->spare_descriptor);
 }

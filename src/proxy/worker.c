@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -16,7 +19,10 @@
 #include "proxy/page.h"
 #include "proxy/room.h"
 
-enum { FREE_EXCHANGES_MAX = 1024 }; // about half a megabyte
+enum {
+    FREE_EXCHANGES_MAX = 1024, // about half a megabyte
+    ACCEPTS_MAX = 64,
+};
 
 static void trim_exchanges(struct worker *worker, uint32_t max)
 {
@@ -85,6 +91,7 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
     if (rc == 0)
         rc = net_loop_init(&worker->loop, on_idle);
     if (rc != 0) {
+        room_fini(worker);
         auth_fini(&worker->auth);
         page_unref(page);
         return rc;
@@ -93,15 +100,34 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
     return 0;
 }
 
-static void on_connection(uv_stream_t *stream, int status)
+// One connection, without asking for a second: most come alone. When they come turn after turn, all
+// that wait, up to a number after which others have their turn.
+static void on_connection(uv_poll_t *poll, int status, int events)
 {
-    struct worker_listener *listener = CONTAINER_OF(stream, struct worker_listener, tcp);
-    if (status == 0)
-        client_accept(listener);
-    else if (status == UV_EMFILE || status == UV_ENFILE)
-        room_free_descriptor(listener->worker);
-    else
-        log_warn("accept: %s", uv_strerror(status));
+    (void)events;
+    struct worker_listener *listener = CONTAINER_OF(poll, struct worker_listener, poll);
+    struct worker *worker = listener->worker;
+    uint64_t turn = counter_get(&worker->counters.turns);
+    int max = turn - listener->turn <= 1 ? ACCEPTS_MAX : 1;
+    listener->turn = turn;
+    if (status != 0) {
+        log_error("listen on %.*s: %s", STR_FMT(listener->config.addr), uv_strerror(status));
+        return;
+    }
+    for (int i = 0; i < max; i++) {
+        int socket = listener_accept(listener->socket);
+        if (socket < 0 && errno == EAGAIN)
+            return;
+        if (socket >= 0) {
+            client_accept(listener, socket);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE)
+            room_free_descriptor(worker, listener->socket);
+        else
+            log_warn("accept: %s", strerror(errno));
+        return;
+    }
 }
 
 static void run(void *arg)
@@ -144,31 +170,28 @@ void worker_listen(struct worker *worker, struct worker_listener *listener, int 
 {
     listener->worker = worker;
     list_push_back(&worker->listeners, &listener->link);
-    uv_tcp_init(&worker->loop.uv, &listener->tcp);
-    BUG_ON(uv_tcp_open(&listener->tcp, socket) != 0);
-    // It listens already: this only begins to accept, and cannot fail but for want of memory.
-    int rc = uv_listen((uv_stream_t *)&listener->tcp, LISTENER_BACKLOG, on_connection);
+    listener->socket = socket;
+    BUG_ON(uv_poll_init(&worker->loop.uv, &listener->poll, socket) != 0);
+    int rc = uv_poll_start(&listener->poll, UV_READABLE, on_connection);
     if (rc != 0)
         log_error("listen on %.*s: %s", STR_FMT(listener->config.addr), uv_strerror(rc));
 }
 
 static void on_listener_closed(uv_handle_t *handle)
 {
-    worker_listener_unref(CONTAINER_OF(handle, struct worker_listener, tcp));
+    worker_listener_unref(CONTAINER_OF(handle, struct worker_listener, poll));
 }
 
 void worker_unlisten(struct worker_listener *listener)
 {
-    uv_os_fd_t fd;
     int socket;
     // Closing resets what waits in the socket's own queue, unless another process has it too: all
     // of it is taken first.
-    if (uv_fileno((uv_handle_t *)&listener->tcp, &fd) == 0) {
-        while ((socket = listener_accept(fd)) >= 0)
-            client_adopt(listener, socket);
-    }
+    while ((socket = listener_accept(listener->socket)) >= 0)
+        client_accept(listener, socket);
     list_remove(&listener->link);
-    uv_close((uv_handle_t *)&listener->tcp, on_listener_closed);
+    uv_close((uv_handle_t *)&listener->poll, on_listener_closed);
+    close(listener->socket);
 }
 
 static const struct listener_config *find_listener(const struct proxy_config *config,
@@ -269,6 +292,7 @@ void worker_job_gone(struct worker *worker)
 void worker_fini(struct worker *worker)
 {
     table_cell_leave(worker->cell, worker->id);
+    room_fini(worker);
     trim_exchanges(worker, 0);
     gzip_pool_fini(&worker->gzip);
     gunzip_pool_fini(&worker->gunzip);

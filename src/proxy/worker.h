@@ -31,15 +31,16 @@ struct page; // proxy/page.h: the no-route page, shared by all workers
 // One listening socket of a worker. Outlives its closing until the last client that came through it
 // is gone.
 struct worker_listener {
-    uv_tcp_t tcp;
+    // Watched, and accepted from by ourselves: without a descriptor libuv throws away what waits.
+    uv_poll_t poll;
+    int socket;
+    uint64_t turn;    // of the loop, in which it last had a connection
     struct list link; // in worker.listeners, while it is open
     struct worker *worker;
     // What the address is served with; replaced by a reload. Its strings are those of the newest
     // configuration while it is open, and not to be read after that.
     struct listener_config config;
-    uint32_t refs; // the open handle, a running shed, clients
-    uv_tcp_t shed; // takes a connection that cannot be served, see client_accept
-    bool is_shedding;
+    uint32_t refs; // the open handle, clients
 };
 
 struct worker {
@@ -69,6 +70,7 @@ struct worker {
     uint8_t pressure;        // enum memory_pressure
     struct timer memory_timer;
     uint64_t shortage_logged_ms;
+    int spare_descriptor; // given up to take a connection that is to be refused; -1: it is gone
     struct list free_exchanges; // kept for reuse
     uint32_t free_exchange_count;
 
