@@ -195,6 +195,7 @@ ONCE = [
     ("reads", READS, errno.ECONNRESET),
     ("reads", READS, errno.ETIMEDOUT),
     ("writes", WRITES, errno.EPIPE),
+    ("writes", WRITES, errno.ECONNRESET),
     ("writes", WRITES, errno.ENOMEM),
     ("accept", ("accept4",), errno.EMFILE),
     ("accept", ("accept4",), errno.ECONNABORTED),

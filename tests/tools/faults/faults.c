@@ -145,10 +145,12 @@ static int fail(void)
     return -1;
 }
 
-// A peer that takes nothing any more has ended or will: who only reads must hear of it, too.
+// A peer that takes nothing any more has ended, or has reset the connection: the kernel then lets
+// who reads hear of it, too.
 static int fail_writing(int fd)
 {
-    if (atomic_load(&control->error) == EPIPE)
+    uint64_t error = atomic_load(&control->error);
+    if (error == EPIPE || error == ECONNRESET)
         shutdown(fd, SHUT_RD);
     return fail();
 }
