@@ -137,12 +137,15 @@ static struct str received_of(const struct world_end *end)
     return str_make(end->in.ptr, end->in.len);
 }
 
-// Final answers in a stream; *is_strict: all of it could be read. The methods are those of `asked`.
-static unsigned count_answers(struct str stream, const struct items *asked, bool *is_strict)
+// Final answers in a stream; *is_strict: all of it could be read; *is_finished: none of them goes
+// on, as one without a length does. The methods are those of `asked`.
+static unsigned count_answers(struct str stream, const struct items *asked, bool *is_strict,
+                              bool *is_finished)
 {
     static struct http_head head;
     unsigned count = 0;
     *is_strict = true;
+    *is_finished = true;
     while (stream.len > 0) {
         enum http_method method = count < asked->count ? asked->at[count].method : HTTP_METHOD_GET;
         int rc = http_parse_response(&head, stream.ptr, stream.len, &HTTP_RESPONSE_LIMITS, method);
@@ -161,6 +164,7 @@ static unsigned count_answers(struct str stream, const struct items *asked, bool
         ptrdiff_t used = read_body(head.framing, head.content_length, stream, &body, &is_complete);
         free((char *)body.ptr);
         *is_strict = used >= 0;
+        *is_finished = is_complete;
         if (!is_complete)
             return count;
         stream = str_from(stream, (size_t)used);
@@ -172,9 +176,10 @@ bool check_is_idle(const struct world_end *origin)
 {
     static struct items asked;
     bool is_strict;
+    bool is_finished;
     read_requests(&asked, received_of(origin));
-    unsigned answered = count_answers(sent_of(origin), &asked, &is_strict);
-    bool is_idle = is_strict && answered >= asked.count;
+    unsigned answered = count_answers(sent_of(origin), &asked, &is_strict, &is_finished);
+    bool is_idle = is_strict && is_finished && answered >= asked.count;
     for (unsigned i = 0; i < asked.count; i++)
         is_idle &= asked.at[i].is_complete && !asked.at[i].is_upgrade;
     free_items(&asked);
@@ -245,7 +250,9 @@ void check_world(const struct world *world)
     }
     for (unsigned c = 0; c < WORLD_CLIENTS; c++) {
         bool is_strict;
-        unsigned count = count_answers(received_of(&world->clients[c]), &sent[c], &is_strict);
+        bool is_finished;
+        unsigned count =
+            count_answers(received_of(&world->clients[c]), &sent[c], &is_strict, &is_finished);
         REQUIRE(is_strict);
         REQUIRE(count <= sent[c].count + 1);
     }
