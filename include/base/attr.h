@@ -9,11 +9,13 @@
 
 #define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define NORETURN               __attribute__((noreturn))
-#define LIKELY(x)              __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)            __builtin_expect(!!(x), 0)
+// Where a constant argument makes most of the body go away.
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NORETURN      __attribute__((noreturn))
+#define LIKELY(x)     __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)   __builtin_expect(!!(x), 0)
 
-#define ARRAY_LEN(a)           (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a)  (sizeof(a) / sizeof((a)[0]))
 
 // The object that embeds `member` at `ptr`.
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

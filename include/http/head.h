@@ -5,7 +5,7 @@
 //
 // Called by the proxy for both directions, on a worker, with a complete or growing run of bytes.
 // The spans in struct http_head point into the caller's bytes. Pure: no allocation, no state
-// between calls; llhttp (strict) does the scanning, the rules it lacks are ours.
+// between calls; what is not plain llhttp (strict) reads, the rules it lacks are ours.
 #pragma once
 
 #include <stdbool.h>

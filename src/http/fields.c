@@ -119,8 +119,13 @@ static inline bool word_has_underscore(const char *bytes)
 // Asked of every name that is not in the list, hence by words; the last one may overlap.
 static bool has_underscore(struct str name)
 {
-    if (name.len < 8)
-        return name.len && memchr(name.ptr, '_', name.len);
+    if (name.len < 8) {
+        for (size_t i = 0; i < name.len; i++) {
+            if (name.ptr[i] == '_')
+                return true;
+        }
+        return false;
+    }
     for (size_t i = 0; i + 8 < name.len; i += 8) {
         if (word_has_underscore(name.ptr + i))
             return true;

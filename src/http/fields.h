@@ -41,22 +41,33 @@ static inline bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+// One step of is_lower: 4 or 8 bytes.
+static ALWAYS_INLINE bool is_lower_word(const char *text, const char *lower, size_t len)
+{
+    uint64_t a = 0;
+    uint64_t b = 0;
+
+    memcpy(&a, text, len);
+    memcpy(&b, lower, len);
+    return (a | (len == 8 ? 0x2020202020202020 : 0x20202020)) == b;
+}
+
 // Compares a name or other text without controls with a literal in lower case of the same length.
 // Setting bit 5 lowers letters and leaves '-' and digits alone; no other byte that can be in such
-// text becomes a letter, digit or '-' by it.
-static inline bool is_lower(const char *text, const char *lower, size_t len)
+// text becomes a letter, digit or '-' by it. The length is a constant, so that this comes down to
+// one or two comparisons of words; the last word may overlap the one before.
+static ALWAYS_INLINE bool is_lower(const char *text, const char *lower, size_t len)
 {
-    const uint64_t bits = 0x2020202020202020;
-    size_t i = 0;
-
-    for (; i + 8 <= len; i += 8) {
-        uint64_t a, b;
-        memcpy(&a, text + i, 8);
-        memcpy(&b, lower + i, 8);
-        if ((a | bits) != b)
-            return false;
+    if (len >= 8) {
+        for (size_t i = 0; i + 8 < len; i += 8) {
+            if (!is_lower_word(text + i, lower + i, 8))
+                return false;
+        }
+        return is_lower_word(text + len - 8, lower + len - 8, 8);
     }
-    for (; i < len; i++) {
+    if (len >= 4)
+        return is_lower_word(text, lower, 4) && is_lower_word(text + len - 4, lower + len - 4, 4);
+    for (size_t i = 0; i < len; i++) {
         if ((text[i] | 0x20) != lower[i])
             return false;
     }

@@ -1,369 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a head is read:
-//   1. The start line is scanned here, byte by byte, so that every fault in it has its own reason
-//   and
-//      the versions, spaces and methods that llhttp lets through are refused.
-//   2. llhttp scans the whole head and reports the spans of names and values. It stops at the end
-//   of
-//      the head: it never sees a byte of a body.
-//   3. link_fields() proves that the spans and the separators between them account for every byte
-//   of
-//      the head. A fold, in whatever form, is a byte that belongs to no span.
+//   1. head_line.c reads the start line.
+//   2. head_plain.c reads the field lines, if all are of the plain shape. When the rules of 4 then
+//      accept the head, that is it. Else all begins again, with 3 in place of 2:
+//   3. head_spans.c has llhttp read the field lines. It stops at the end of the head: it never
+//      sees a byte of a body.
 //   4. inspect_fields() recognises the names and collects what the rules need; the rules then
-//   decide
-//      host, framing, persistence and upgrade.
+//      decide host, framing, persistence and upgrade.
+// So whatever is refused was read by llhttp, which knows why. What is accepted without it, it would
+// accept as well, and in the same way: builds that are not release prove that of each head.
 // A head that is not complete is ERR_AGAIN and is scanned again from its start; a fault found in a
 // part of a head is the same fault in the whole of it.
 #include "http/head.h"
 
-#include <llhttp.h>
-
 #include "base/err.h"
 #include "fields.h"
+#include "head_line.h"
+#include "head_plain.h"
+#include "head_spans.h"
 #include "http/target.h"
 
-#if LLHTTP_VERSION_MAJOR < 9 && !LLHTTP_STRICT_MODE
-#error \
-    "llhttp 8 must be compiled with LLHTTP_STRICT_MODE=1: its loose parser lets smuggling through"
-#endif
-
 enum {
-    METHOD_MAX = 32,             // longer tokens are no method anybody uses
     EMPTY_LINES_MAX = 2,         // CRLFs skipped in front of a request
     CONNECTION_OPTIONS_MAX = 64, // each one is compared with every field
 };
 
 const struct http_limits HTTP_REQUEST_LIMITS = {32 << 10, 16 << 10, HTTP_FIELDS_MAX};
 const struct http_limits HTTP_RESPONSE_LIMITS = {64 << 10, 0, HTTP_FIELDS_MAX};
-
-// --- start line
-
-// Matches bytes[*at..] against a pattern in which 'D' stands for a digit. HTTP_ACCEPTED with *at
-// behind it, ERR_AGAIN when the bytes end first, or `refusal`.
-static int scan_pattern(const char *bytes, size_t len, size_t *at, const char *pattern, int refusal)
-{
-    for (; *pattern; pattern++, (*at)++) {
-        if (*at == len)
-            return ERR_AGAIN;
-        char c = bytes[*at];
-        if (*pattern == 'D' ? c < '0' || c > '9' : c != *pattern)
-            return refusal;
-    }
-    return HTTP_ACCEPTED;
-}
-
-// Scans "HTTP/x.y" followed by `next`.
-static int scan_version(const char *bytes, size_t len, size_t *at, const char *next, uint8_t *minor)
-{
-    size_t start = *at;
-    int rc = HTTP_ACCEPTED;
-    if (len - start >= 8 && memcmp(bytes + start, "HTTP/1.1", 8) == 0)
-        *at += 8;
-    else
-        rc = scan_pattern(bytes, len, at, "HTTP/D.D", HTTP_BAD_SYNTAX);
-    if (!rc)
-        rc = scan_pattern(bytes, len, at, next, HTTP_BAD_SYNTAX);
-    if (rc)
-        return rc;
-    if (bytes[start + 5] != '1' || bytes[start + 7] > '1')
-        return HTTP_BAD_VERSION;
-    *minor = (uint8_t)(bytes[start + 7] - '0');
-    return HTTP_ACCEPTED;
-}
-
-static int scan_request_line(struct http_head *head, const char *bytes, size_t len,
-                             size_t target_max, size_t *line_len)
-{
-    size_t at = 0;
-
-    while (at < len && at <= METHOD_MAX && char_is(bytes[at], CHAR_TOKEN))
-        at++;
-    if (at > METHOD_MAX)
-        return HTTP_UNKNOWN_METHOD;
-    if (at == len)
-        return ERR_AGAIN;
-    if (at == 0 || bytes[at] != ' ')
-        return HTTP_BAD_METHOD;
-    head->method_name = str_make(bytes, at);
-    if (str_eq(head->method_name, STR("CONNECT")) || str_eq(head->method_name, STR("TRACE")))
-        return HTTP_METHOD_REFUSED;
-
-    size_t start = ++at;
-    size_t limit = len - at > target_max ? at + target_max : len;
-    while (at < limit && char_is(bytes[at], CHAR_TARGET))
-        at++;
-    if (at == len)
-        return ERR_AGAIN;
-    if (at == limit && char_is(bytes[at], CHAR_TARGET))
-        return HTTP_TARGET_TOO_LONG;
-    head->target = str_make(bytes + start, at - start);
-    if (bytes[at] == '\r' || bytes[at] == '\n')
-        return HTTP_BAD_SYNTAX; // HTTP/0.9
-    if (bytes[at] != ' ')
-        return HTTP_BAD_TARGET;
-    if (at == start)
-        return HTTP_BAD_SYNTAX; // several spaces
-    at++;
-
-    int rc = scan_version(bytes, len, &at, "\r\n", &head->minor_version);
-    *line_len = at;
-    return rc;
-}
-
-// Takes the target apart; of the four forms CONNECT's is not known here.
-static int split_target(struct http_head *head)
-{
-    struct str target = head->target;
-
-    if (str_eq(target, STR("*"))) {
-        if (!str_eq(head->method_name, STR("OPTIONS")))
-            return HTTP_BAD_TARGET;
-        head->path = target;
-        return HTTP_ACCEPTED;
-    }
-    if (target.ptr[0] != '/') {
-        size_t scheme = str_istarts_with(target, STR("http://"))    ? 7
-                        : str_istarts_with(target, STR("https://")) ? 8
-                                                                    : 0;
-        if (!scheme)
-            return HTTP_BAD_TARGET;
-        struct str rest = str_from(target, scheme);
-        size_t at = 0;
-        while (at < rest.len && rest.ptr[at] != '/' && rest.ptr[at] != '?')
-            at++;
-        struct str name, port;
-        head->host = str_upto(rest, at);
-        head->is_absolute_form = true;
-        if (!http_split_host(head->host, &name, &port))
-            return HTTP_BAD_TARGET;
-        target = str_from(rest, at);
-    }
-    head->path = target;
-    ptrdiff_t mark = str_find_char(target, '?');
-    if (mark >= 0) {
-        head->has_query = true;
-        head->path = str_upto(target, (size_t)mark);
-        head->query = str_from(target, (size_t)mark + 1);
-    }
-    if (head->path.len == 0)
-        head->path = STR("/");
-    return HTTP_ACCEPTED;
-}
-
-static int scan_status_line(struct http_head *head, const char *bytes, size_t len, size_t *line_len)
-{
-    size_t at = 0;
-
-    int rc = scan_version(bytes, len, &at, " ", &head->minor_version);
-    if (rc)
-        return rc;
-    rc = scan_pattern(bytes, len, &at, "DDD", HTTP_BAD_STATUS);
-    if (rc)
-        return rc;
-    const char *digits = bytes + at - 3;
-    head->status = (uint16_t)((digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0'));
-    if (head->status < 100 || head->status > 599)
-        return HTTP_BAD_STATUS;
-    if (at == len)
-        return ERR_AGAIN;
-    // The space before an absent reason is required, but often missing; it changes nothing.
-    if (bytes[at] == ' ') {
-        size_t start = ++at;
-        while (at < len && char_is(bytes[at], CHAR_TEXT))
-            at++;
-        head->reason = str_make(bytes + start, at - start);
-    } else if (bytes[at] != '\r') {
-        return HTTP_BAD_STATUS;
-    }
-    rc = scan_pattern(bytes, len, &at, "\r\n", HTTP_BAD_SYNTAX);
-    *line_len = at;
-    return rc;
-}
-
-// --- spans
-
-struct collector {
-    struct http_head *head;
-    size_t fields_max;
-    bool has_value;   // the newest field has its value
-    bool is_complete; // the end of the head was seen
-    int refusal;
-};
-
-static int on_header_field(llhttp_t *parser, const char *at, size_t len)
-{
-    struct collector *collector = parser->data;
-    struct http_head *head = collector->head;
-
-    if (head->field_count == collector->fields_max) {
-        collector->refusal = HTTP_TOO_MANY_FIELDS;
-        return -1;
-    }
-    struct http_field *field = &head->fields[head->field_count++];
-    field->name = str_make(at, len);
-    field->value = STR_NULL;
-    collector->has_value = false;
-    return 0;
-}
-
-static int on_header_value(llhttp_t *parser, const char *at, size_t len)
-{
-    struct collector *collector = parser->data;
-    struct http_head *head = collector->head;
-
-    // llhttp gives each line of a folded value as a span of its own.
-    if (collector->has_value || head->field_count == 0) {
-        collector->refusal = HTTP_FOLDED_FIELD;
-        return -1;
-    }
-    head->fields[head->field_count - 1].value = str_make(at, len);
-    collector->has_value = true;
-    return 0;
-}
-
-static int on_headers_complete(llhttp_t *parser)
-{
-    struct collector *collector = parser->data;
-    collector->is_complete = true;
-    return HPE_PAUSED;
-}
-
-static const llhttp_settings_t SETTINGS = {
-    .on_header_field = on_header_field,
-    .on_header_value = on_header_value,
-    .on_headers_complete = on_headers_complete,
-};
-
-// The reason for what llhttp stopped at, behind the start line.
-static int explain_error(const llhttp_t *parser, llhttp_errno_t error, const char *line_end)
-{
-    const struct collector *collector = parser->data;
-
-    switch (error) {
-    case HPE_UNEXPECTED_CONTENT_LENGTH:
-        return parser->flags & F_TRANSFER_ENCODING ? HTTP_LENGTH_AND_CODING : HTTP_LENGTH_REPEATED;
-    case HPE_INVALID_CONTENT_LENGTH:
-        return parser->flags & F_TRANSFER_ENCODING ? HTTP_LENGTH_AND_CODING : HTTP_BAD_LENGTH;
-    case HPE_UNEXPECTED_SPACE: return HTTP_BAD_FIELD_NAME;
-    case HPE_INVALID_TRANSFER_ENCODING:
-        return parser->flags & F_CONTENT_LENGTH ? HTTP_LENGTH_AND_CODING : HTTP_BAD_CODING;
-    case HPE_CR_EXPECTED: return HTTP_BAD_FIELD_VALUE; // 9.x: a bare LF ends it
-    case HPE_INVALID_HEADER_TOKEN: {
-        const char *at = llhttp_get_error_pos(parser);
-        const char *start = at;
-        if (start > line_end && start[-1] == '\n' && start[-2] != '\r')
-            start--; // llhttp stops behind a bare LF
-        while (start > line_end && start[-1] != '\n')
-            start--;
-        // What 9.x finds here, and 8.x leaves to on_header_value() and link_fields().
-        if (collector->head->field_count > 0 && is_blank(*start))
-            return HTTP_FOLDED_FIELD;
-        if (*start == '\n')
-            return HTTP_BAD_SYNTAX;
-        if (memchr(start, ':', (size_t)(at - start)))
-            return HTTP_BAD_FIELD_VALUE;
-        // A name that is one too many, of which llhttp reported no span.
-        return collector->has_value && collector->head->field_count == collector->fields_max
-                   ? HTTP_TOO_MANY_FIELDS
-                   : HTTP_BAD_FIELD_NAME;
-    }
-    default: return HTTP_BAD_SYNTAX;
-    }
-}
-
-// Methods of ICE, HTTP/2's preface and RTSP.
-static bool is_foreign_method(uint8_t method)
-{
-    return method >= HTTP_SOURCE && method <= HTTP_FLUSH;
-}
-
-// Lets llhttp collect the spans. ERR_AGAIN when the head is not complete.
-static int collect_fields(struct http_head *head, llhttp_type_t type, const char *bytes, size_t len,
-                          size_t line_len, size_t fields_max)
-{
-    llhttp_t parser;
-    struct collector collector = {.head = head,
-                                  .fields_max = MIN(fields_max, (size_t)HTTP_FIELDS_MAX)};
-
-    llhttp_init(&parser, type, &SETTINGS);
-    parser.data = &collector;
-    llhttp_errno_t error = llhttp_execute(&parser, bytes, len);
-    if (type == HTTP_REQUEST && is_foreign_method(llhttp_get_method(&parser)))
-        return HTTP_UNKNOWN_METHOD;
-    if (collector.refusal)
-        return collector.refusal;
-    if (error != HPE_OK && !collector.is_complete &&
-        llhttp_get_error_pos(&parser) < bytes + line_len) {
-        // All else in the line was checked before.
-        return error == HPE_INVALID_URL ? HTTP_BAD_TARGET : HTTP_UNKNOWN_METHOD;
-    }
-    if (error == HPE_OK)
-        return ERR_AGAIN;
-    if (!collector.is_complete)
-        return explain_error(&parser, error, bytes + line_len);
-
-    if (type == HTTP_REQUEST) {
-        switch (llhttp_get_method(&parser)) {
-        case HTTP_GET: head->method = HTTP_METHOD_GET; break;
-        case HTTP_HEAD: head->method = HTTP_METHOD_HEAD; break;
-        case HTTP_POST: head->method = HTTP_METHOD_POST; break;
-        case HTTP_PUT: head->method = HTTP_METHOD_PUT; break;
-        case HTTP_DELETE: head->method = HTTP_METHOD_DELETE; break;
-        case HTTP_OPTIONS: head->method = HTTP_METHOD_OPTIONS; break;
-        case HTTP_PATCH: head->method = HTTP_METHOD_PATCH; break;
-        default: head->method = HTTP_METHOD_OTHER; break;
-        }
-    }
-    return HTTP_ACCEPTED;
-}
-
-// Bytes where a line should begin that are in no span: a fold that was blank, or a bare LF, which
-// llhttp takes for the end of a head.
-static int explain_gap(const char *at)
-{
-    return is_blank(*at) ? HTTP_FOLDED_FIELD : HTTP_BAD_SYNTAX;
-}
-
-// Walks from the end of the start line over all spans and trims the values.
-static int link_fields(struct http_head *head, const char *bytes, size_t len, size_t line_len)
-{
-    const char *at = bytes + line_len;
-    const char *end = bytes + len;
-
-    for (size_t i = 0; i < head->field_count; i++) {
-        struct http_field *field = &head->fields[i];
-        if (field->name.ptr != at)
-            return explain_gap(at);
-        if (field->name.len == 0)
-            return HTTP_BAD_FIELD_NAME;
-        if (field->name.len > HTTP_NAME_MAX)
-            return HTTP_HEAD_TOO_LARGE;
-        at += field->name.len;
-        if (at == end || *at++ != ':')
-            return HTTP_BAD_FIELD_NAME;
-        while (at < end && is_blank(*at))
-            at++;
-        // The span of an empty value lies behind the line.
-        if (field->value.len == 0)
-            field->value.ptr = at;
-        if (field->value.ptr != at)
-            return HTTP_FOLDED_FIELD; // begun on the next line
-        at += field->value.len;
-        if (UNLIKELY(at < end && *at != '\r')) {
-            while (at < end && is_blank(*at))
-                at++; // llhttp leaves those behind a Content-Length out
-        }
-        while (field->value.len && is_blank(field->value.ptr[field->value.len - 1]))
-            field->value.len--;
-        if (end - at < 2 || memcmp(at, "\r\n", 2) != 0)
-            return HTTP_BAD_SYNTAX;
-        at += 2;
-    }
-    if (end - at < 2 || memcmp(at, "\r\n", 2) != 0)
-        return explain_gap(at);
-    head->head_len = (size_t)(at + 2 - bytes);
-    return HTTP_ACCEPTED;
-}
 
 // --- rules
 
@@ -571,6 +234,36 @@ static void clear_head(struct http_head *head)
     memset(head, 0, offsetof(struct http_head, fields));
 }
 
+#ifndef NDEBUG
+static bool is_same_span(struct str a, struct str b)
+{
+    return a.len == b.len && (a.len == 0 || a.ptr == b.ptr);
+}
+
+// Whether two readings of the same bytes say the same.
+static bool is_same_head(const struct http_head *a, const struct http_head *b)
+{
+    for (size_t i = 0; i < a->field_count && i < b->field_count; i++) {
+        const struct http_field *mine = &a->fields[i];
+        const struct http_field *other = &b->fields[i];
+        if (!is_same_span(mine->name, other->name) || !is_same_span(mine->value, other->value) ||
+            mine->id != other->id || mine->is_hop != other->is_hop)
+            return false;
+    }
+    return a->field_count == b->field_count && a->head_len == b->head_len &&
+           a->method == b->method && is_same_span(a->method_name, b->method_name) &&
+           is_same_span(a->target, b->target) && is_same_span(a->path, b->path) &&
+           is_same_span(a->query, b->query) && a->has_query == b->has_query &&
+           is_same_span(a->host, b->host) && a->is_absolute_form == b->is_absolute_form &&
+           a->status == b->status && is_same_span(a->reason, b->reason) &&
+           a->announces_body == b->announces_body && a->minor_version == b->minor_version &&
+           a->framing == b->framing && a->content_length == b->content_length &&
+           a->has_content_length == b->has_content_length && a->is_keep_alive == b->is_keep_alive &&
+           a->is_upgrade == b->is_upgrade && is_same_span(a->upgrade, b->upgrade) &&
+           a->expects_continue == b->expects_continue && a->accepts_trailers == b->accepts_trailers;
+}
+#endif
+
 static int judge_request(struct http_head *head)
 {
     struct facts facts = {0};
@@ -586,8 +279,36 @@ static int judge_request(struct http_head *head)
     return rc;
 }
 
-int http_parse_request(struct http_head *head, const char *bytes, size_t len,
-                       const struct http_limits *limits)
+// Whether the field lines are all plain; then they are read.
+static bool read_plain_fields(struct http_head *head, const char *bytes, size_t len,
+                              size_t line_len, size_t fields_max)
+{
+    const char *end = http_read_plain_fields(head, bytes + line_len, bytes + len,
+                                             MIN(fields_max, (size_t)HTTP_FIELDS_MAX));
+    if (!end)
+        return false;
+    head->head_len = (size_t)(end - bytes);
+    return true;
+}
+
+// Whether the request is plain, complete and accepted; else nothing is said of it.
+static bool parse_plain_request(struct http_head *head, const char *bytes, size_t len,
+                                const struct http_limits *limits)
+{
+    size_t line_len;
+
+    clear_head(head);
+    len = MIN(len, limits->head_max);
+    return http_read_request_line(head, bytes, len, limits->target_max, &line_len) ==
+               HTTP_ACCEPTED &&
+           // Other methods and targets have rules of llhttp's.
+           head->method != HTTP_METHOD_OTHER && head->target.ptr[0] == '/' &&
+           read_plain_fields(head, bytes, len, line_len, limits->fields_max) &&
+           judge_request(head) == HTTP_ACCEPTED;
+}
+
+static int parse_any_request(struct http_head *head, const char *bytes, size_t len,
+                             const struct http_limits *limits)
 {
     size_t skipped = 0;
     size_t line_len = 0;
@@ -607,21 +328,30 @@ int http_parse_request(struct http_head *head, const char *bytes, size_t len,
     len -= skipped;
     head->glitches = (uint16_t)(skipped / 2);
 
-    int rc = scan_request_line(head, bytes, len, limits->target_max, &line_len);
+    int rc = http_read_request_line(head, bytes, len, limits->target_max, &line_len);
     if (rc == ERR_AGAIN && is_too_large)
         return HTTP_TARGET_TOO_LONG;
     if (!rc)
-        rc = split_target(head);
-    if (!rc)
-        rc = collect_fields(head, HTTP_REQUEST, bytes, len, line_len, limits->fields_max);
+        rc = http_read_any_fields(head, true, bytes, len, line_len, limits->fields_max);
     if (rc == ERR_AGAIN && is_too_large)
         return HTTP_HEAD_TOO_LARGE;
-    if (!rc)
-        rc = link_fields(head, bytes, len, line_len);
     if (!rc)
         rc = judge_request(head);
     head->head_len += skipped;
     return rc;
+}
+
+int http_parse_request(struct http_head *head, const char *bytes, size_t len,
+                       const struct http_limits *limits)
+{
+    if (!parse_plain_request(head, bytes, len, limits))
+        return parse_any_request(head, bytes, len, limits);
+#ifndef NDEBUG
+    struct http_head other;
+    BUG_ON(parse_any_request(&other, bytes, len, limits) != HTTP_ACCEPTED ||
+           !is_same_head(head, &other));
+#endif
+    return HTTP_ACCEPTED;
 }
 
 static int judge_response(struct http_head *head, enum http_method request)
@@ -654,8 +384,21 @@ static int judge_response(struct http_head *head, enum http_method request)
     return HTTP_ACCEPTED;
 }
 
-int http_parse_response(struct http_head *head, const char *bytes, size_t len,
-                        const struct http_limits *limits, enum http_method request)
+// Whether the response is plain, complete and accepted; else nothing is said of it.
+static bool parse_plain_response(struct http_head *head, const char *bytes, size_t len,
+                                 const struct http_limits *limits, enum http_method request)
+{
+    size_t line_len;
+
+    clear_head(head);
+    len = MIN(len, limits->head_max);
+    return http_read_status_line(head, bytes, len, &line_len) == HTTP_ACCEPTED &&
+           read_plain_fields(head, bytes, len, line_len, limits->fields_max) &&
+           judge_response(head, request) == HTTP_ACCEPTED;
+}
+
+static int parse_any_response(struct http_head *head, const char *bytes, size_t len,
+                              const struct http_limits *limits, enum http_method request)
 {
     size_t line_len = 0;
 
@@ -663,16 +406,27 @@ int http_parse_response(struct http_head *head, const char *bytes, size_t len,
     bool is_too_large = len > limits->head_max;
     if (is_too_large)
         len = limits->head_max;
-    int rc = scan_status_line(head, bytes, len, &line_len);
+    int rc = http_read_status_line(head, bytes, len, &line_len);
     if (!rc)
-        rc = collect_fields(head, HTTP_RESPONSE, bytes, len, line_len, limits->fields_max);
+        rc = http_read_any_fields(head, false, bytes, len, line_len, limits->fields_max);
     if (rc == ERR_AGAIN && is_too_large)
         return HTTP_HEAD_TOO_LARGE;
     if (!rc)
-        rc = link_fields(head, bytes, len, line_len);
-    if (!rc)
         rc = judge_response(head, request);
     return rc;
+}
+
+int http_parse_response(struct http_head *head, const char *bytes, size_t len,
+                        const struct http_limits *limits, enum http_method request)
+{
+    if (!parse_plain_response(head, bytes, len, limits, request))
+        return parse_any_response(head, bytes, len, limits, request);
+#ifndef NDEBUG
+    struct http_head other;
+    BUG_ON(parse_any_response(&other, bytes, len, limits, request) != HTTP_ACCEPTED ||
+           !is_same_head(head, &other));
+#endif
+    return HTTP_ACCEPTED;
 }
 
 // --- queries
