@@ -106,7 +106,7 @@ def version_of(*argv):
         result = subprocess.run(argv, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return "not here"
-    return ((result.stdout + result.stderr).splitlines() or ["unknown"])[0]
+    return ((result.stdout + result.stderr).splitlines() or ["nothing"])[0]
 
 
 def _cpu_model():
@@ -114,11 +114,18 @@ def _cpu_model():
         return re.search(r"(?m)^model name\s*:\s*(.*)$", file.read()).group(1)
 
 
+def _commit():
+    """The last change of the program, with a + where there are further ones that are not committed."""
+    what = ["--", "src", "include", "meson.build"]
+    text = version_of("git", "-C", ROOT, "log", "-1", "--format=%h", *what)
+    return text + ("+" if version_of("git", "-C", ROOT, "status", "--porcelain", *what) != "nothing" else "")
+
+
 def machine(**versions):
     """What stands beside each set of figures. versions: name = argv that prints one."""
     return {"cpu": _cpu_model(), "cpus": len(os.sched_getaffinity(0)), "kernel": platform.release(),
             "load": round(os.getloadavg()[0], 2),
-            "commit": version_of("git", "-C", ROOT, "describe", "--always", "--dirty"),
+            "commit": _commit(),
             **{name: version_of(*argv) for name, argv in versions.items()}}
 
 

@@ -35,7 +35,8 @@ def _write(path, text):
 def _nginx_main(folder, modules="", has_master=False):
     return f"""
         {modules}
-        daemon off; master_process {"on" if has_master else "off"}; worker_processes 1; worker_rlimit_nofile 20000; error_log stderr crit;
+        daemon off; master_process {"on" if has_master else "off"}; worker_processes 1;
+        worker_rlimit_nofile 20000; error_log stderr crit;
         pid {folder}/pid;
         events {{ worker_connections 8192; }}
         http {{
@@ -65,8 +66,9 @@ class Peer:
 
     def __init__(self, program, hosts=0, paths=0, targets=1, has_access_log=False, is_reloaded=False,
                  options=()):
-        """hosts: so many routes by host name, 0 for one route that takes all. paths: the same by path, and one
-        for the rest. is_reloaded: with the master process that nginx and haproxy need for it. options: further arguments, for tagway only."""
+        """hosts: so many routes by host name, 0 for one route that takes all. paths: so many further ones by
+        path. is_reloaded: with the master process that nginx and haproxy need for it. options: further arguments,
+        for tagway only."""
         self.program = program
         self.hosts = hosts
         self.paths = paths
@@ -77,10 +79,16 @@ class Peer:
         self.port = free_port()
         self.admin_port = free_port()
         self.process = None
+        self.folder = None  # has its configuration
 
     @property
     def pid(self):
         return self.process.pid
+
+    def logged_bytes(self):
+        """Of the access log: that of nginx and caddy is a file of its own, that of others is what they say."""
+        path = f"{self.folder}/access.log"
+        return os.path.getsize(path if os.path.exists(path) else self.process.stdout_path)
 
 
 def _route_lines(peer, origins):
@@ -143,7 +151,7 @@ def _haproxy_argv(peer, folder, origins):
         names = _write(f"{folder}/hosts", "".join(f"h{number}.example.com out\n" for number in range(peer.hosts)))
         where = f"use_backend %[req.hdr(host),lower,map_str({names})]"
     log = "log stdout format raw local0\n    option httplog" if peer.has_access_log else ""
-    return ["haproxy", *(["-W"] if peer.is_reloaded else []), "-db", "-q", "-f", _write(f"{folder}/haproxy.cfg", f"""
+    return ["haproxy", *(["-W"] if peer.is_reloaded else []), "-db", "-f", _write(f"{folder}/haproxy.cfg", f"""
 global
     nbthread 1
     maxconn 4096
@@ -256,10 +264,10 @@ class Site:
         self._processes.append(process)
         return process
 
-    def start(self, peer, cpu=None):
-        """Starts a proxy and waits until it answers through the origin."""
+    def start(self, peer, cpu=None, under=()):
+        """Starts a proxy and waits until it answers through the origin. under: a command to run it with."""
         folder = self._folder(peer.program)
-        argv = _ARGV[peer.program](peer, folder, self.origin_ports[:peer.targets])
+        argv = [*under, *_ARGV[peer.program](peer, folder, self.origin_ports[:peer.targets])]
         peer.folder = folder
         peer.process = self.run(peer.program, folder, self.proxy_cpu if cpu is None else cpu, argv)
         self._wait(peer.process, peer.port, "/128", host="h0.example.com")

@@ -18,6 +18,7 @@ from peers import VERSIONS, Peer, Site, is_here
 COMPANIONS = ("caddy", "fabio")
 ALL = ("tagway", "relay", "nginx", "haproxy", *COMPANIONS)
 FIRST_ROUNDS = 3
+LEAST_LOG_BYTES = 80  # of a line
 
 
 class Entry:
@@ -54,6 +55,7 @@ class Scenario:
         """One round: CPU us/request, requests/s, p50 and p99 in ms."""
         path = "/sink" if self.upload_bytes else f"/{self.body_bytes}"
         seen = site.requests_at_origin()
+        logged = peer.logged_bytes() if peer.has_access_log else 0
         used = measure.cpu_ns(peer.pid)
         found = measure.closed_loop(
             peer.port, path, self.connections, seconds, self.upload_bytes,
@@ -64,7 +66,12 @@ class Scenario:
         measure.check_bytes(found, 5 if self.upload_bytes else self.body_bytes, self.connections)
         if seen < found["requests"]:
             raise AssertionError(f"{entry.label}: {found['requests']} answers, of which the origin gave {seen}")
-        return {"cpu_us": used / 1000 / found["requests"], "rps": found["requests"] / found["duration_us"] * 1e6,
+        if peer.has_access_log:
+            logged = peer.logged_bytes() - logged
+            if logged < LEAST_LOG_BYTES * found["requests"] / 2:  # the rest may come a second later
+                raise AssertionError(f"{entry.label}: {logged} bytes of log for {found['requests']} requests")
+        return {"cpu_us": round(used / 1000 / found["requests"], 2),
+                "rps": round(found["requests"] / found["duration_us"] * 1e6),
                 "p50_ms": found["p50_us"] / 1000, "p99_ms": found["p99_us"] / 1000}
 
 
