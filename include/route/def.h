@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One route definition: what a `route add` command or a urlprefix- tag says, in parsed form. Made
-// by route/tag and route/command, kept by route/routes, referred to by the published table's
-// targets. Immutable once made and reference-counted; the count is touched by the control thread
-// only (workers pin targets, not definitions). All strings lie in the definition's own memory,
-// terminated.
+// One route definition: what a `route add` command or a urlprefix- tag says, in parsed form: a
+// rule, which it shares with the definitions of other instances, and a destination. Made by
+// route/tag and route/command, kept by route/routes, referred to by the published table's targets.
+// Immutable once made and reference-counted; the count is touched by the control thread only
+// (workers pin targets, not definitions). There are as many of them as targets: its strings are
+// kept as offsets.
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +12,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "route/access.h"
+#include "route/rule.h"
 
 enum route_scheme {
     ROUTE_SCHEME_HTTP,
@@ -33,64 +34,49 @@ enum route_health {
 };
 const char *route_health_text(enum route_health health);
 
-struct route_option {
-    struct str key;
-    struct str value; // empty when the option had none
-};
-
 struct route_def {
     uint32_t refs;
-
-    struct str service;
-    struct str host;  // lower case, may be empty; ":1234" for a TCP port route
-    struct str path;  // begins with '/', empty for a TCP port route
-    struct str dst;   // destination URL as text, as fabio prints it
-    double weight;    // fixed weight; 0: dynamic
-    bool has_weight;  // false: none given, or a negative one
-    struct str *tags; // tag_count plain tags, in registration order
-    size_t tag_count;
-    struct route_option *options; // option_count, sorted by key, last of equal keys kept
-    size_t option_count;
-    struct str opts; // as written, fields separated by one space; decides the order of targets
-
-    // dst, taken apart.
-    enum route_scheme scheme;
-    struct str dst_host; // name or address without brackets; empty when dst is relative (redirect)
-    uint16_t dst_port;   // 0: none given, no default known
-    struct str dst_query;
-
-    // Options that routing reads.
-    struct str strip;           // empty: none
-    struct str prepend;         // empty: none
-    struct str host_option;     // "", "dst" or a name
-    struct str auth;            // scheme name; empty: none
-    struct str register_name;   // register=; empty: none
-    uint16_t redirect_code;     // 300-399, or 0: proxy
-    uint8_t retried_statuses;   // retry=: route_retry_bit of each
-    bool has_bad_retry;         // and something else stands there
-    struct access_rules access; // allow and deny
-    struct str access_problem;  // why they let nobody in; empty: they are well
-    bool skips_tls_verify;
-    bool sends_proxy_header; // pxyproto=true
-
-    // Where it came from, for people.
-    struct str instance;    // "node/service-id", "kv fabio/config line 3", "routes.txt line 3"
-    struct str source_text; // the tag or line as written
-    enum route_health health;
-    struct str health_note; // "check service:web critical"; may be empty
+    uint16_t dst_port;             // 0: none given, no default known
+    uint8_t scheme;                // enum route_scheme
+    uint8_t health;                // enum route_health
+    const struct route_rule *rule; // reference
+    // Where strings lie in text, see the functions below.
+    uint32_t dst_len;
+    uint32_t dst_host_at, dst_host_len;
+    uint32_t dst_query_at, dst_query_len;
+    uint32_t instance_len;
+    uint32_t health_note_len;
+    char text[];
 };
 
-// The bit of a status that retry= may name, 0 for others.
-static inline uint8_t route_retry_bit(int status)
+// Destination URL as text, as fabio prints it; terminated.
+static inline struct str route_def_dst(const struct route_def *def)
 {
-    switch (status) {
-    case 429: return 1;
-    case 500: return 2;
-    case 502: return 4;
-    case 503: return 8;
-    case 504: return 16;
-    default: return 0;
-    }
+    return str_make(def->text, def->dst_len);
+}
+
+// Name or address without brackets; empty when the destination is relative (redirect).
+static inline struct str route_def_dst_host(const struct route_def *def)
+{
+    return str_make(def->text + def->dst_host_at, def->dst_host_len);
+}
+
+static inline struct str route_def_dst_query(const struct route_def *def)
+{
+    return str_make(def->text + def->dst_query_at, def->dst_query_len);
+}
+
+// Where it came from, for people: "node/service-id", "kv fabio/config line 3", "routes.txt line 3".
+// Terminated.
+static inline struct str route_def_instance(const struct route_def *def)
+{
+    return str_make(def->text + def->dst_len + 1, def->instance_len);
+}
+
+// "check service:web critical"; may be empty; terminated.
+static inline struct str route_def_health_note(const struct route_def *def)
+{
+    return str_make(def->text + def->dst_len + 1 + def->instance_len + 1, def->health_note_len);
 }
 
 struct route_def *route_def_ref(struct route_def *def);

@@ -9,12 +9,12 @@ static void write_options(struct buf *out, const struct route_def *def)
 {
     struct buf text;
     buf_init(&text, 64 << 10);
-    for (size_t i = 0; i < def->option_count; i++) {
+    for (size_t i = 0; i < def->rule->option_count; i++) {
         if (i > 0)
             buf_append_char(&text, ' ');
-        buf_append_str(&text, def->options[i].key);
+        buf_append_str(&text, def->rule->options[i].key);
         buf_append_char(&text, '=');
-        buf_append_str(&text, def->options[i].value);
+        buf_append_str(&text, def->rule->options[i].value);
     }
     json_field_str(out, "opts", buf_str(&text));
     buf_fini(&text);
@@ -24,8 +24,8 @@ static void write_source(struct buf *out, const struct route_def *def)
 {
     struct buf text;
     buf_init(&text, 64 << 10);
-    buf_append_str(&text, def->host);
-    buf_append_str(&text, def->path);
+    buf_append_str(&text, def->rule->host);
+    buf_append_str(&text, def->rule->path);
     json_field_str(out, "src", buf_str(&text));
     buf_fini(&text);
 }
@@ -34,18 +34,18 @@ void rows_write_fixed(struct buf *out, const struct route *route,
                       const struct route_target *route_target)
 {
     const struct route_def *def = route_target->def;
-    json_field_str(out, "service", def->service);
+    json_field_str(out, "service", def->rule->service);
     json_field_str(out, "host", route->host);
     json_field_str(out, "path", route->path);
     write_source(out, def);
-    json_field_str(out, "dst", def->dst);
+    json_field_str(out, "dst", route_def_dst(def));
     write_options(out, def);
     json_field_str(out, "cmd", STR("route add"));
-    if (def->tag_count > 0) { // omitted if none, as fabio
+    if (def->rule->tag_count > 0) { // omitted if none, as fabio
         json_key(out, "tags");
-        for (size_t i = 0; i < def->tag_count; i++) {
+        for (size_t i = 0; i < def->rule->tag_count; i++) {
             buf_append_char(out, i == 0 ? '[' : ',');
-            buf_append_json(out, def->tags[i]);
+            buf_append_json(out, def->rule->tags[i]);
         }
         buf_append_char(out, ']');
     }
@@ -55,8 +55,8 @@ void rows_write_fixed(struct buf *out, const struct route *route,
 void rows_write_origin(struct buf *out, const struct route_def *def)
 {
     json_field_str(out, "health", str_of(route_health_text(def->health)));
-    json_field_str(out, "note", def->health_note);
-    json_field_str(out, "instance", def->instance);
+    json_field_str(out, "note", route_def_health_note(def));
+    json_field_str(out, "instance", route_def_instance(def));
 }
 
 static double ms(uint64_t us)

@@ -211,8 +211,8 @@ static void collect_names(struct registrar *registrar)
     const struct route *route;
     while (table && (route = table_next_route(table, &at))) {
         for (uint32_t i = 0; i < route->count; i++) {
-            if (route->targets[i].def->register_name.len > 0)
-                want(registrar, route->targets[i].def->register_name, &count);
+            if (route->targets[i].def->rule->register_name.len > 0)
+                want(registrar, route->targets[i].def->rule->register_name, &count);
         }
     }
 }

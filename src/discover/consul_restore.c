@@ -13,9 +13,9 @@ static void count_instances(struct def_list *defs)
     struct str last = STR_NULL;
     for (size_t i = 0; i < defs->count; i++) {
         const struct route_def *def = defs->items[i];
-        if (i > 0 && str_eq(def->instance, last))
+        if (i > 0 && str_eq(route_def_instance(def), last))
             continue;
-        last = def->instance;
+        last = route_def_instance(def);
         defs->instances++;
         defs->up += def->health == ROUTE_UP;
         defs->in_maintenance += def->health == ROUTE_MAINTENANCE;

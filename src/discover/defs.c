@@ -187,8 +187,9 @@ int defs_build(struct def_list *list, const struct health_answer *answer, struct
 // The same tag of the same instance.
 static bool is_same_origin(const struct route_def *a, const struct route_def *b)
 {
-    return str_eq(a->instance, b->instance) && str_eq(a->source_text, b->source_text) &&
-           str_eq(a->host, b->host) && str_eq(a->path, b->path);
+    return str_eq(route_def_instance(a), route_def_instance(b)) &&
+           str_eq(a->rule->source_text, b->rule->source_text) &&
+           str_eq(a->rule->host, b->rule->host) && str_eq(a->rule->path, b->rule->path);
 }
 
 int defs_keep(struct def_list *list, const struct def_list *before, bool keeps_vanished)

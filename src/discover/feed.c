@@ -149,8 +149,8 @@ static void on_build_problem(void *ctx, const struct route_def *def, struct str 
     struct feed *feed = ctx;
     problems_add(feed->problems, &(struct problem){
                                      .source = STR("table"),
-                                     .service = def ? def->service : STR_NULL,
-                                     .instance = def ? def->instance : STR_NULL,
+                                     .service = def ? def->rule->service : STR_NULL,
+                                     .instance = def ? route_def_instance(def) : STR_NULL,
                                      .text = text,
                                      .reason = str_of(reason),
                                      .is_lost = is_lost,
@@ -184,7 +184,7 @@ static void print_sources(const struct feed *feed, struct buf *out)
     if (count > 0)
         qsort(defs, count, sizeof *defs, by_order);
     for (size_t i = 0; i < count; i++) {
-        route_def_print(defs[i], defs[i]->weight, out);
+        route_def_print(defs[i], defs[i]->rule->weight, out);
         buf_append_char(out, '\n');
     }
     mem_free(defs);

@@ -121,7 +121,7 @@ static void side_print(struct side *side, struct route_def *const *defs, size_t 
     for (size_t i = 0; i < count; i++) {
         if (defs[i]->health != ROUTE_UP)
             continue;
-        route_def_print(defs[i], defs[i]->weight, &side->text);
+        route_def_print(defs[i], defs[i]->rule->weight, &side->text);
         buf_append_char(&side->text, '\n');
     }
 }

@@ -117,23 +117,23 @@ static void print_def(struct buf *out, const struct route_def *def)
     // Host and path lie side by side, but for the terminator.
     struct buf src;
     buf_init(&src, SNAPSHOT_TEXT_MAX);
-    buf_append_str(&src, def->host);
-    buf_append_str(&src, def->path);
+    buf_append_str(&src, def->rule->host);
+    buf_append_str(&src, def->rule->path);
     print_line(out, "route", buf_str(&src));
     if (buf_status(&src) < 0)
         out->failure = buf_status(&src);
     buf_fini(&src);
-    print_line(out, " to", def->dst);
-    if (def->has_weight)
-        buf_printf(out, " weight %.17g\n", def->weight);
-    for (size_t i = 0; i < def->tag_count; i++)
-        print_line(out, " tag", def->tags[i]);
-    print_optional(out, " opts", def->opts);
-    print_optional(out, " instance", def->instance);
-    print_optional(out, " text", def->source_text);
+    print_line(out, " to", route_def_dst(def));
+    if (def->rule->has_weight)
+        buf_printf(out, " weight %.17g\n", def->rule->weight);
+    for (size_t i = 0; i < def->rule->tag_count; i++)
+        print_line(out, " tag", def->rule->tags[i]);
+    print_optional(out, " opts", def->rule->opts);
+    print_optional(out, " instance", route_def_instance(def));
+    print_optional(out, " text", def->rule->source_text);
     if (def->health != ROUTE_UP)
         print_line(out, " health", str_of(route_health_text(def->health)));
-    print_optional(out, " note", def->health_note);
+    print_optional(out, " note", route_def_health_note(def));
 }
 
 static int by_key(const void *a, const void *b)

@@ -160,9 +160,9 @@ static bool answer_redirect(struct exchange *exchange, const struct route_def *d
 {
     const struct http_head *head = &exchange->worker->request_head;
     char location[TARGET_ROOM];
-    int len = http_redirect_location(def->dst, def->strip, def->prepend, head->host, head->path,
-                                     normal_path, head->has_query, head->query, location,
-                                     sizeof location);
+    int len = http_redirect_location(route_def_dst(def), def->rule->strip, def->rule->prepend,
+                                     head->host, head->path, normal_path, head->has_query,
+                                     head->query, location, sizeof location);
     if (len < 0) {
         exchange_fail(exchange, 400, STR_NULL);
         return true;
@@ -172,18 +172,18 @@ static bool answer_redirect(struct exchange *exchange, const struct route_def *d
     char field[TARGET_ROOM + 16];
     int field_len = snprintf(field, sizeof field, "Location: %.*s\r\n", len, location);
     counter_add(&exchange->worker->counters.redirects, 1);
-    worker_note_answer(exchange->worker, def->redirect_code, true);
+    worker_note_answer(exchange->worker, def->rule->redirect_code, true);
     struct str extra = str_make(field, (size_t)field_len);
     if (exchange->method != HTTP_METHOD_GET && exchange->method != HTTP_METHOD_HEAD) {
-        exchange_answer(exchange, def->redirect_code, extra, STR_NULL, STR(""));
+        exchange_answer(exchange, def->rule->redirect_code, extra, STR_NULL, STR(""));
         return true;
     }
     struct buf page;
     buf_init(&page, 8 * TARGET_ROOM);
     buf_append_cstr(&page, "<a href=\"");
     append_html(&page, str_make(location, (size_t)len));
-    buf_printf(&page, "\">%s</a>.\n\n", http_reason(def->redirect_code));
-    exchange_answer(exchange, def->redirect_code, extra, STR("text/html; charset=utf-8"),
+    buf_printf(&page, "\">%s</a>.\n\n", http_reason(def->rule->redirect_code));
+    exchange_answer(exchange, def->rule->redirect_code, extra, STR("text/html; charset=utf-8"),
                     buf_str(&page));
     buf_fini(&page);
     return true;
@@ -232,9 +232,9 @@ static bool pass_guard(struct exchange *exchange, const struct route_def *def)
                         STR("access denied\n"));
         return false;
     }
-    if (!def->auth.len)
+    if (!def->rule->auth.len)
         return true;
-    switch (auth_check(exchange, def->auth, &challenge)) {
+    switch (auth_check(exchange, def->rule->auth, &challenge)) {
     case AUTH_GRANTED: return true;
     case AUTH_PENDING: return false;
     case AUTH_OVERLOADED: exchange_fail_overloaded(exchange); return false;
@@ -280,7 +280,7 @@ static const struct route_target *choose(struct exchange *exchange, struct str n
         }
         if (!pass_guard(exchange, chosen->def))
             return NULL;
-        if (chosen->def->redirect_code == 0)
+        if (chosen->def->rule->redirect_code == 0)
             return chosen;
         // Routes without a host are the last candidate of all requests, and only they may loop.
         if (answer_redirect(exchange, chosen->def, normal_path, route->host.len == 0))
@@ -327,23 +327,24 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
         .is_websocket = exchange->is_websocket,
         .asks_gzip = exchange->asks_gzip,
         .path = head->path,
-        .dst_query = def->dst_query,
+        .dst_query = route_def_dst_query(def),
         .host = head->host,
-        .strip = def->strip,
+        .strip = def->rule->strip,
     };
     // A path with dot segments goes on as it was matched, so that no rule can be walked around; any
     // other goes on byte for byte.
-    if (def->strip.len || def->prepend.len || normal_path.ptr != head->path.ptr) {
-        int len =
-            http_rewrite_path(head->path, normal_path, def->strip, def->prepend, path, sizeof path);
+    if (def->rule->strip.len || def->rule->prepend.len || normal_path.ptr != head->path.ptr) {
+        int len = http_rewrite_path(head->path, normal_path, def->rule->strip, def->rule->prepend,
+                                    path, sizeof path);
         if (len < 0)
             return len;
         forward.path = str_make(path, (size_t)len);
     }
-    if (str_eq(def->host_option, STR("dst")) || (!def->host_option.len && !head->host.len))
+    if (str_eq(def->rule->host_option, STR("dst")) ||
+        (!def->rule->host_option.len && !head->host.len))
         forward.host = chosen->target->host_header;
-    else if (def->host_option.len)
-        forward.host = def->host_option;
+    else if (def->rule->host_option.len)
+        forward.host = def->rule->host_option;
     char request_id[REQUEST_ID_TEXT];
     if (worker->config->compose.request_id_header.len)
         forward.request_id = request_id_text(exchange->request_id, request_id);
@@ -451,7 +452,7 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
         counter_add(&exchange->counters->retries, 1); // of the target before
     exchange_pin_target(exchange, target, counters, pool);
     exchange->tried[exchange->tries++] = target->endpoint;
-    exchange->retried_statuses = chosen->def->retried_statuses;
+    exchange->retried_statuses = chosen->def->rule->retried_statuses;
 
     if (worker->config->asks_gzip && !exchange->asks_gzip)
         exchange->asks_gzip = gzip_may_ask(head) && gunzip_reserve(&worker->gunzip);

@@ -70,7 +70,7 @@ static bool permits_list(struct walk *walk, struct str list)
 bool guard_permits(const struct route_def *def, const struct http_head *head,
                    const struct stream *stream, const struct proxy_config *config)
 {
-    const struct access_rules *rules = &def->access;
+    const struct access_rules *rules = &def->rule->access;
     uint8_t peer[IP_LEN];
     if (rules->kind == ACCESS_OPEN)
         return true;

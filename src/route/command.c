@@ -289,7 +289,7 @@ static int take_line(struct parser *p, struct str line, uint32_t number)
     }
     // A definition has its own copy of the line.
     if (rc == 0 && command.def)
-        command.text = command.def->source_text;
+        command.text = command.def->rule->source_text;
     else if (rc == 0)
         rc = keep(p->list, &command.text);
     if (rc == 0)
@@ -352,7 +352,7 @@ int command_list_add(struct command_list *list, enum command_kind kind,
         command.def = route_def_new(spec, err);
         if (!command.def)
             return err->code;
-        command.text = command.def->source_text;
+        command.text = command.def->rule->source_text;
     } else {
         rc = check_spec(kind, spec, err);
         if (rc != 0)

@@ -5,10 +5,10 @@
 
 static bool tags_eq(const struct route_def *a, const struct route_def *b)
 {
-    if (a->tag_count != b->tag_count)
+    if (a->rule->tag_count != b->rule->tag_count)
         return false;
-    for (size_t i = 0; i < a->tag_count; i++) {
-        if (!str_eq(a->tags[i], b->tags[i]))
+    for (size_t i = 0; i < a->rule->tag_count; i++) {
+        if (!str_eq(a->rule->tags[i], b->rule->tags[i]))
             return false;
     }
     return true;
@@ -22,17 +22,21 @@ static bool weight_eq(double a, double b)
 bool route_def_is_duplicate(const struct route_def *def, const struct route_def *other,
                             double other_weight)
 {
-    return weight_eq(def->weight, other_weight) && str_eq(def->dst, other->dst) &&
-           str_eq(def->service, other->service) && tags_eq(def, other);
+    return weight_eq(def->rule->weight, other_weight) &&
+           str_eq(route_def_dst(def), route_def_dst(other)) &&
+           str_eq(def->rule->service, other->rule->service) && tags_eq(def, other);
 }
 
 bool route_def_eq(const struct route_def *a, const struct route_def *b)
 {
     return a == b ||
-           (route_def_is_duplicate(a, b, b->weight) && a->has_weight == b->has_weight &&
-            a->health == b->health && str_eq(a->host, b->host) && str_eq(a->path, b->path) &&
-            str_eq(a->opts, b->opts) && str_eq(a->instance, b->instance) &&
-            str_eq(a->source_text, b->source_text) && str_eq(a->health_note, b->health_note));
+           (route_def_is_duplicate(a, b, b->rule->weight) &&
+            a->rule->has_weight == b->rule->has_weight && a->health == b->health &&
+            str_eq(a->rule->host, b->rule->host) && str_eq(a->rule->path, b->rule->path) &&
+            str_eq(a->rule->opts, b->rule->opts) &&
+            str_eq(route_def_instance(a), route_def_instance(b)) &&
+            str_eq(a->rule->source_text, b->rule->source_text) &&
+            str_eq(route_def_health_note(a), route_def_health_note(b)));
 }
 
 // Compares a1 a2 with b1 b2 as if each pair were one text.
@@ -64,11 +68,11 @@ static int compare_quoted(struct str a, struct str b)
 
 static int compare_weights(const struct route_def *a, const struct route_def *b)
 {
-    if (weight_eq(a->weight, b->weight))
+    if (weight_eq(a->rule->weight, b->rule->weight))
         return 0;
     char left[32], right[32];
-    snprintf(left, sizeof left, "%.17g", a->weight);
-    snprintf(right, sizeof right, "%.17g", b->weight);
+    snprintf(left, sizeof left, "%.17g", a->rule->weight);
+    snprintf(right, sizeof right, "%.17g", b->rule->weight);
     return str_cmp(str_of(left), str_of(right));
 }
 
@@ -76,8 +80,8 @@ static int compare_weights(const struct route_def *a, const struct route_def *b)
 static int compare_tags(const struct route_def *a, const struct route_def *b)
 {
     for (size_t i = 0;; i++) {
-        bool has_a = i + 1 < a->tag_count, has_b = i + 1 < b->tag_count;
-        int order = compare_pairs(a->tags[i], has_a ? STR(",") : STR("\""), b->tags[i],
+        bool has_a = i + 1 < a->rule->tag_count, has_b = i + 1 < b->rule->tag_count;
+        int order = compare_pairs(a->rule->tags[i], has_a ? STR(",") : STR("\""), b->rule->tags[i],
                                   has_b ? STR(",") : STR("\""));
         if (order != 0 || !has_a || !has_b)
             return order;
@@ -88,23 +92,23 @@ static int compare_tags(const struct route_def *a, const struct route_def *b)
 // the earlier clause is the greater one, and a line that ends is smaller than one that goes on.
 static int compare_lines(const struct route_def *a, const struct route_def *b)
 {
-    int order = str_cmp(a->service, b->service);
+    int order = str_cmp(a->rule->service, b->rule->service);
     if (order == 0)
-        order = compare_pairs(a->host, a->path, b->host, b->path);
+        order = compare_pairs(a->rule->host, a->rule->path, b->rule->host, b->rule->path);
     if (order == 0)
-        order = str_cmp(a->dst, b->dst);
+        order = str_cmp(route_def_dst(a), route_def_dst(b));
     if (order == 0)
-        order = a->has_weight - b->has_weight;
-    if (order == 0 && a->has_weight)
+        order = a->rule->has_weight - b->rule->has_weight;
+    if (order == 0 && a->rule->has_weight)
         order = compare_weights(a, b);
     if (order == 0)
-        order = (a->tag_count > 0) - (b->tag_count > 0);
-    if (order == 0 && a->tag_count > 0)
+        order = (a->rule->tag_count > 0) - (b->rule->tag_count > 0);
+    if (order == 0 && a->rule->tag_count > 0)
         order = compare_tags(a, b);
     if (order == 0)
-        order = (a->opts.len > 0) - (b->opts.len > 0);
-    if (order == 0 && a->opts.len > 0)
-        order = compare_quoted(a->opts, b->opts);
+        order = (a->rule->opts.len > 0) - (b->rule->opts.len > 0);
+    if (order == 0 && a->rule->opts.len > 0)
+        order = compare_quoted(a->rule->opts, b->rule->opts);
     return order;
 }
 
@@ -115,10 +119,10 @@ int route_def_order(const struct route_def *a, const struct route_def *b)
     if (order == 0)
         order = (int)a->health - (int)b->health;
     if (order == 0)
-        order = str_cmp(a->instance, b->instance);
+        order = str_cmp(route_def_instance(a), route_def_instance(b));
     if (order == 0)
-        order = str_cmp(a->source_text, b->source_text);
-    return order != 0 ? order : str_cmp(a->health_note, b->health_note);
+        order = str_cmp(a->rule->source_text, b->rule->source_text);
+    return order != 0 ? order : str_cmp(route_def_health_note(a), route_def_health_note(b));
 }
 
 // Inside a Go-quoted string (strconv.Quote, but without \u: text that is UTF-8 stays as it is).
@@ -143,26 +147,26 @@ static void print_escaped(struct str s, struct buf *out)
 void route_def_print(const struct route_def *def, double fixed_weight, struct buf *out)
 {
     buf_append_cstr(out, "route add ");
-    buf_append_str(out, def->service);
+    buf_append_str(out, def->rule->service);
     buf_append_char(out, ' ');
-    buf_append_str(out, def->host);
-    buf_append_str(out, def->path);
+    buf_append_str(out, def->rule->host);
+    buf_append_str(out, def->rule->path);
     buf_append_char(out, ' ');
-    buf_append_str(out, def->dst);
+    buf_append_str(out, route_def_dst(def));
     if (fixed_weight > 0)
         buf_printf(out, " weight %.4f", fixed_weight);
-    for (size_t i = 0; i < def->tag_count; i++) {
+    for (size_t i = 0; i < def->rule->tag_count; i++) {
         buf_append_cstr(out, i == 0 ? " tags \"" : ",");
-        print_escaped(def->tags[i], out);
+        print_escaped(def->rule->tags[i], out);
     }
-    if (def->tag_count > 0)
+    if (def->rule->tag_count > 0)
         buf_append_char(out, '"');
-    for (size_t i = 0; i < def->option_count; i++) {
+    for (size_t i = 0; i < def->rule->option_count; i++) {
         buf_append_cstr(out, i == 0 ? " opts \"" : " ");
-        buf_append_str(out, def->options[i].key);
+        buf_append_str(out, def->rule->options[i].key);
         buf_append_char(out, '=');
-        buf_append_str(out, def->options[i].value);
+        buf_append_str(out, def->rule->options[i].value);
     }
-    if (def->option_count > 0)
+    if (def->rule->option_count > 0)
         buf_append_char(out, '"');
 }

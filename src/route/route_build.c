@@ -63,15 +63,15 @@ static int add_candidate(struct routes *routes, struct route_def *def)
     int rc = workspace_reserve(work, work->count + 1);
     if (rc != 0)
         return rc;
-    work->candidates[work->count++] =
-        (struct candidate){def, def->weight, means_none(routes, def->has_weight, def->weight)};
+    work->candidates[work->count++] = (struct candidate){
+        def, def->rule->weight, means_none(routes, def->rule->has_weight, def->rule->weight)};
     return 0;
 }
 
 static int note_duplicate(struct path_entry *entry, const struct route_def *lost,
                           const struct route_def *kept)
 {
-    if (str_eq(lost->opts, kept->opts))
+    if (str_eq(lost->rule->opts, kept->rule->opts))
         return 0; // nothing is lost
     return notes_add(&entry->next_notes, (struct note){NOTE_DUPLICATE, lost, kept, 0});
 }
@@ -84,7 +84,7 @@ static int add_services(struct routes *routes, struct path_entry *entry)
         struct route_def *first = entry->defs[from], *winner = first;
         for (to = from + 1; to < entry->def_count; to++) {
             struct route_def *def = entry->defs[to];
-            if (!route_def_is_duplicate(def, first, first->weight))
+            if (!route_def_is_duplicate(def, first, first->rule->weight))
                 break;
             if (winner->health != ROUTE_UP && def->health == ROUTE_UP)
                 winner = def;
@@ -120,8 +120,8 @@ static int apply_add(struct routes *routes, struct path_entry *entry, struct rou
 
 static bool has_tag(const struct route_def *def, struct str tag)
 {
-    for (size_t i = 0; i < def->tag_count; i++) {
-        if (str_eq(def->tags[i], tag))
+    for (size_t i = 0; i < def->rule->tag_count; i++) {
+        if (str_eq(def->rule->tags[i], tag))
             return true;
     }
     return false;
@@ -129,9 +129,9 @@ static bool has_tag(const struct route_def *def, struct str tag)
 
 static bool is_selected(const struct command *command, const struct route_def *def)
 {
-    if (command->service.len > 0 && !str_eq(command->service, def->service))
+    if (command->service.len > 0 && !str_eq(command->service, def->rule->service))
         return false;
-    if (command->dst.len > 0 && !str_eq(command->dst, def->dst))
+    if (command->dst.len > 0 && !str_eq(command->dst, route_def_dst(def)))
         return false;
     for (size_t i = 0; i < command->tag_count; i++) {
         if (!has_tag(def, command->tags[i]))
@@ -223,8 +223,8 @@ static int note_shared(struct path_entry *entry, const struct workspace *work, s
 {
     for (size_t i = 1; i < up_count; i++) {
         const struct route_def *first = work->candidates[0].def, *def = work->candidates[i].def;
-        if (str_eq(def->service, work->candidates[i - 1].def->service) ||
-            str_eq(def->service, first->service))
+        if (str_eq(def->rule->service, work->candidates[i - 1].def->rule->service) ||
+            str_eq(def->rule->service, first->rule->service))
             continue;
         int rc = notes_add(&entry->next_notes, (struct note){NOTE_SHARED, def, first, 0});
         if (rc != 0)
@@ -247,7 +247,7 @@ static int note_unknown_auth(const struct routes *routes, struct path_entry *ent
     const struct workspace *work = &routes->work;
     for (size_t i = 0; i < work->count; i++) {
         const struct route_def *def = work->candidates[i].def;
-        if (def->auth.len == 0 || is_known_auth(&routes->config, def->auth))
+        if (def->rule->auth.len == 0 || is_known_auth(&routes->config, def->rule->auth))
             continue;
         int rc = notes_add(&entry->next_notes, (struct note){NOTE_NO_AUTH, def, NULL, 0});
         if (rc != 0)
@@ -286,11 +286,11 @@ static uint64_t digest_of(const struct route_node *node)
         const struct route_def *def = target->def;
         double numbers[2] = {target->weight, target->fixed_weight};
         uint64_t health = def->health;
-        digest = hash_bytes(def->service.ptr, def->service.len, digest);
-        digest = hash_bytes(def->dst.ptr, def->dst.len, digest);
-        digest = hash_bytes(def->opts.ptr, def->opts.len, digest);
-        for (size_t k = 0; k < def->tag_count; k++)
-            digest = hash_bytes(def->tags[k].ptr, def->tags[k].len, digest);
+        digest = hash_bytes(def->rule->service.ptr, def->rule->service.len, digest);
+        digest = hash_bytes(route_def_dst(def).ptr, route_def_dst(def).len, digest);
+        digest = hash_bytes(def->rule->opts.ptr, def->rule->opts.len, digest);
+        for (size_t k = 0; k < def->rule->tag_count; k++)
+            digest = hash_bytes(def->rule->tags[k].ptr, def->rule->tags[k].len, digest);
         digest = hash_bytes(numbers, sizeof numbers, digest);
         digest = hash_bytes(&health, sizeof health, digest);
     }
@@ -374,8 +374,8 @@ static struct route_node *make_node(struct routes *routes, const struct path_ent
     list_init(&node->life.link);
     node->life.born = version;
     // The first target pins the texts.
-    node->route.host = def->host;
-    node->route.path = def->path;
+    node->route.host = def->rule->host;
+    node->route.path = def->rule->path;
     node->route.targets = node->targets;
     node->route.up_count = (uint32_t)up_count;
     int rc = take_targets(routes, node);
@@ -383,8 +383,9 @@ static struct route_node *make_node(struct routes *routes, const struct path_ent
         rc = take_state(node, entry->node);
     if (rc == 0)
         rc = take_ring(routes, node);
-    if (rc == 0 && routes->config.matcher == ROUTE_MATCH_GLOB && glob_is_pattern(def->path)) {
-        node->glob = glob_new(def->path, NULL); // was compiled before, when the definition was made
+    if (rc == 0 && routes->config.matcher == ROUTE_MATCH_GLOB && glob_is_pattern(def->rule->path)) {
+        node->glob =
+            glob_new(def->rule->path, NULL); // was compiled before, when the definition was made
         rc = node->glob ? 0 : ERR_NOMEM;
     }
     if (rc != 0) {

@@ -152,15 +152,15 @@ static int compare_sets(struct change *change, const struct service_entry *old,
 static size_t run_length(struct route_def *const *defs, size_t from, size_t count)
 {
     size_t to = from + 1;
-    while (to < count && str_eq(defs[to]->path, defs[from]->path) &&
-           str_eq(defs[to]->host, defs[from]->host))
+    while (to < count && str_eq(defs[to]->rule->path, defs[from]->rule->path) &&
+           str_eq(defs[to]->rule->host, defs[from]->rule->host))
         to++;
     return to - from;
 }
 
 static struct path_entry *entry_of(const struct routes *routes, const struct route_def *def)
 {
-    return map_get(&routes->paths, path_key(def->host, def->path));
+    return map_get(&routes->paths, path_key(def->rule->host, def->rule->path));
 }
 
 static int reserve_added(struct routes *routes, const struct change *change)
@@ -169,7 +169,7 @@ static int reserve_added(struct routes *routes, const struct change *change)
     for (size_t i = 0, run; i < change->added_count && rc == 0; i += run) {
         run = run_length(change->added, i, change->added_count);
         struct path_entry *entry =
-            entry_get(routes, change->added[i]->host, change->added[i]->path);
+            entry_get(routes, change->added[i]->rule->host, change->added[i]->rule->path);
         if (!entry)
             return ERR_NOMEM;
         entry->coming += run;
@@ -288,9 +288,9 @@ static int index_commands(struct routes *routes, const struct command_list *comm
             global[(*global_count)++] = (uint32_t)i;
             continue;
         }
-        struct path_entry *entry = command->def
-                                       ? entry_get(routes, command->def->host, command->def->path)
-                                       : entry_get(routes, command->host, command->path);
+        struct path_entry *entry =
+            command->def ? entry_get(routes, command->def->rule->host, command->def->rule->path)
+                         : entry_get(routes, command->host, command->path);
         if (!entry)
             return ERR_NOMEM;
         refs[(*ref_count)++] = (struct command_ref){entry, (uint32_t)i};

@@ -147,25 +147,25 @@ static void report(const struct routes *routes, const struct path_entry *entry,
                    const struct note *note, routes_problem_fn on_problem, void *ctx)
 {
     char reason[512];
-    struct str text = note->def ? note->def->source_text : STR("");
+    struct str text = note->def ? note->def->rule->source_text : STR("");
     bool is_lost = note->kind == NOTE_DUPLICATE || note->kind == NOTE_BAD_HOST;
     const struct command *command;
     switch (note->kind) {
     case NOTE_DUPLICATE:
         snprintf(reason, sizeof reason,
                  "the same target was already added with other options, which are kept: \"%.*s\"",
-                 STR_FMT(note->other->opts));
+                 STR_FMT(note->other->rule->opts));
         break;
     case NOTE_BAD_HOST: snprintf(reason, sizeof reason, "host: %s", entry->host->bad_reason); break;
     case NOTE_SHARED:
         snprintf(reason, sizeof reason, "service %.*s also serves this host and path",
-                 STR_FMT(note->other->service));
+                 STR_FMT(note->other->rule->service));
         break;
     case NOTE_OPTION: snprintf(reason, sizeof reason, "%s", route_def_warning(note->def)); break;
     case NOTE_NO_AUTH:
         snprintf(reason, sizeof reason,
                  "auth: there is no scheme \"%.*s\" in proxy.auth: all requests are answered 401",
-                 STR_FMT(note->def->auth));
+                 STR_FMT(note->def->rule->auth));
         break;
     case NOTE_NO_MATCH:
         command = command_list_at(routes->manual, note->command);

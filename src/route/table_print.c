@@ -46,7 +46,7 @@ static void print_targets(const struct route *route, const char *host_indent,
         const struct route_target *target = &route->targets[i];
         uint32_t slots = slots_of(route, i);
         struct url url;
-        bool has_url = url_parse(target->def->dst, &url, NULL) == 0;
+        bool has_url = url_parse(route_def_dst(target->def), &url, NULL) == 0;
         if (slots == 0)
             continue;
         buf_printf(out, "%s%s%s-- addr=", host_indent, path_indent, i < last ? "|" : "+");

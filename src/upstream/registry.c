@@ -148,7 +148,7 @@ static struct str part_at(const struct buf *key, size_t from, size_t len)
 // is no part of it.
 static struct str tls_name_of(const struct route_def *def)
 {
-    struct str name = def->host_option;
+    struct str name = def->rule->host_option;
     if (def->scheme != ROUTE_SCHEME_HTTPS || str_eq(name, STR("dst")))
         return STR_NULL;
     if (str_starts_with(name, STR("["))) {
@@ -181,9 +181,9 @@ static struct endpoint *get_endpoint(struct targets *targets, const struct route
     struct buf key;
     size_t host_at, name_at;
     buf_init(&key, 64 << 10);
-    append_part(&key, def->dst_host, &host_at);
+    append_part(&key, route_def_dst_host(def), &host_at);
     append_part(&key, tls_name_of(def), &name_at);
-    buf_printf(&key, "%u %d %d", def->dst_port, is_tls, def->skips_tls_verify);
+    buf_printf(&key, "%u %d %d", def->dst_port, is_tls, def->rule->skips_tls_verify);
     if (buf_status(&key) != 0) {
         buf_fini(&key);
         return NULL;
@@ -205,11 +205,11 @@ static struct endpoint *get_endpoint(struct targets *targets, const struct route
         return NULL;
     }
     endpoint->key = buf_str(&key); // takes the bytes over
-    endpoint->host = part_at(&key, host_at, def->dst_host.len);
+    endpoint->host = part_at(&key, host_at, route_def_dst_host(def).len);
     endpoint->tls_name = part_at(&key, name_at, tls_name_of(def).len);
     endpoint->port = def->dst_port;
     endpoint->tls = is_tls ? targets->tls : NULL;
-    endpoint->skips_tls_verify = def->skips_tls_verify;
+    endpoint->skips_tls_verify = def->rule->skips_tls_verify;
     endpoint->refs = 1;
     list_init(&endpoint->link);
     list_push_back(&targets->live_endpoints, &endpoint->link);
@@ -239,7 +239,7 @@ static void free_target(struct targets *targets, struct target *target)
 
 static bool can_be_proxied_to(const struct route_def *def)
 {
-    return def->redirect_code == 0 && def->dst_host.len > 0 && def->dst_port != 0 &&
+    return def->rule->redirect_code == 0 && route_def_dst_host(def).len > 0 && def->dst_port != 0 &&
            (def->scheme == ROUTE_SCHEME_HTTP || def->scheme == ROUTE_SCHEME_HTTPS);
 }
 
@@ -259,26 +259,26 @@ static struct target *bind_target(void *ctx, const struct route_def *def)
     struct buf key;
     size_t service_at, host_at, path_at, dst_at, header_at, name_at;
     char port[8] = "";
-    if (def->dst_port != 0 && str_find(def->dst, STR("://")) > 0) {
+    if (def->dst_port != 0 && str_find(route_def_dst(def), STR("://")) > 0) {
         // host=dst sends what the URL says: the port only where it is written.
         snprintf(port, sizeof port, ":%u", def->dst_port);
-        if (str_find(def->dst, str_of(port)) < 0)
+        if (str_find(route_def_dst(def), str_of(port)) < 0)
             port[0] = '\0';
     }
-    bool is_v6 = str_find_char(def->dst_host, ':') >= 0;
+    bool is_v6 = str_find_char(route_def_dst_host(def), ':') >= 0;
     char header[280];
     int header_len = snprintf(header, sizeof header, "%s%.*s%s%s", is_v6 ? "[" : "",
-                              STR_FMT(def->dst_host), is_v6 ? "]" : "", port);
+                              STR_FMT(route_def_dst_host(def)), is_v6 ? "]" : "", port);
     header_len = MIN(header_len, (int)sizeof header - 1);
 
     buf_init(&key, 256 << 10);
-    append_part(&key, def->service, &service_at);
-    append_part(&key, def->host, &host_at);
-    append_part(&key, def->path, &path_at);
-    append_part(&key, def->dst, &dst_at);
+    append_part(&key, def->rule->service, &service_at);
+    append_part(&key, def->rule->host, &host_at);
+    append_part(&key, def->rule->path, &path_at);
+    append_part(&key, route_def_dst(def), &dst_at);
     append_part(&key, str_make(header, (size_t)header_len), &header_at);
     append_part(&key, tls_name_of(def), &name_at);
-    buf_printf(&key, "%d %d", def->skips_tls_verify, def->redirect_code != 0);
+    buf_printf(&key, "%d %d", def->rule->skips_tls_verify, def->rule->redirect_code != 0);
     if (buf_status(&key) != 0) {
         buf_fini(&key);
         return NULL;
@@ -301,10 +301,10 @@ static struct target *bind_target(void *ctx, const struct route_def *def)
         return NULL;
     }
     target->key = buf_str(&key); // takes the bytes over
-    target->service = part_at(&key, service_at, def->service.len);
-    target->host = part_at(&key, host_at, def->host.len);
-    target->path = part_at(&key, path_at, def->path.len);
-    target->dst = part_at(&key, dst_at, def->dst.len);
+    target->service = part_at(&key, service_at, def->rule->service.len);
+    target->host = part_at(&key, host_at, def->rule->host.len);
+    target->path = part_at(&key, path_at, def->rule->path.len);
+    target->dst = part_at(&key, dst_at, route_def_dst(def).len);
     target->host_header = part_at(&key, header_at, (size_t)header_len);
     target->refs = 1;
     list_init(&target->link);

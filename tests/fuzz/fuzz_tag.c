@@ -35,17 +35,20 @@ static void check_round_trip(const struct route_def *def)
 {
     struct buf out;
     buf_init(&out, 1 << 24);
-    route_def_print(def, def->weight, &out);
+    route_def_print(def, def->rule->weight, &out);
     require(buf_status(&out) == 0);
     // Options are printed as they are, like fabio does.
-    bool has_quote = str_find_char(def->opts, '"') >= 0;
+    bool has_quote = str_find_char(def->rule->opts, '"') >= 0;
     if (!has_quote && str_find_char(buf_str(&out), '\\') < 0 && out.len < COMMAND_LINE_MAX) {
         struct command_list *list = command_list_parse(buf_str(&out), STR("x"), on_bad_line, NULL);
         require(list && command_list_count(list) == 1);
         const struct route_def *again = command_list_at(list, 0)->def;
-        require(str_eq(again->host, def->host) && str_eq(again->path, def->path));
-        require(str_eq(again->dst, def->dst) && again->option_count == def->option_count);
-        require(again->redirect_code == def->redirect_code && again->dst_port == def->dst_port);
+        require(str_eq(again->rule->host, def->rule->host) &&
+                str_eq(again->rule->path, def->rule->path));
+        require(str_eq(route_def_dst(again), route_def_dst(def)) &&
+                again->rule->option_count == def->rule->option_count);
+        require(again->rule->redirect_code == def->rule->redirect_code &&
+                again->dst_port == def->dst_port);
         require(route_def_order(def, def) == 0);
         require((route_def_order(def, again) < 0) == (route_def_order(again, def) > 0));
         command_list_free(list);
@@ -65,11 +68,12 @@ static void on_def(void *ctx, struct route_def *def)
     counts->defs++;
     const char *warning = route_def_warning(def);
     require(!warning || warning[0] != '\0');
-    check_target_bytes(def->strip);
-    check_target_bytes(def->prepend);
-    check_target_bytes(def->host_option);
-    check_target_bytes(def->dst_query);
-    require(def->weight >= 0 && def->path.ptr == def->host.ptr + def->host.len + 1);
+    check_target_bytes(def->rule->strip);
+    check_target_bytes(def->rule->prepend);
+    check_target_bytes(def->rule->host_option);
+    check_target_bytes(route_def_dst_query(def));
+    require(def->rule->weight >= 0 &&
+            def->rule->path.ptr == def->rule->host.ptr + def->rule->host.len + 1);
     check_round_trip(def);
     route_def_unref(def);
 }

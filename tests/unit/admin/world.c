@@ -156,18 +156,19 @@ static void set(struct world *world, const char *service, const char *commands,
     for (; count < command_list_count(list); count++) {
         const struct route_def *def = command_list_at(list, count)->def;
         char options[256] = "";
-        for (size_t i = 0, at = 0; i < def->option_count; i++)
+        for (size_t i = 0, at = 0; i < def->rule->option_count; i++)
             at += (size_t)snprintf(options + at, sizeof options - at, "%.*s=%.*s ",
-                                   STR_FMT(def->options[i].key), STR_FMT(def->options[i].value));
+                                   STR_FMT(def->rule->options[i].key),
+                                   STR_FMT(def->rule->options[i].value));
         char src[2048];
-        snprintf(src, sizeof src, "%.*s%.*s", STR_FMT(def->host), STR_FMT(def->path));
+        snprintf(src, sizeof src, "%.*s%.*s", STR_FMT(def->rule->host), STR_FMT(def->rule->path));
         struct route_def_spec spec = {
-            .service = def->service,
+            .service = def->rule->service,
             .src = str_of(src),
-            .dst = def->dst,
-            .weight = def->weight,
-            .tags = def->tags,
-            .tag_count = def->tag_count,
+            .dst = route_def_dst(def),
+            .weight = def->rule->weight,
+            .tags = def->rule->tags,
+            .tag_count = def->rule->tag_count,
             .opts = str_of(options),
             .instance = STR("node-1/<web>"),
             .health = health,

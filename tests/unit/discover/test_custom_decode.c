@@ -50,12 +50,12 @@ static void elements_become_commands(void **state)
     assert_int_equal(command_list_count(answer.commands), 3);
     const struct command *add = command_list_at(answer.commands, 0);
     assert_int_equal(add->kind, COMMAND_ADD);
-    assert_true(str_eq(add->def->host, STR("h.com")));
-    assert_true(str_eq(add->def->strip, STR("/x")));
-    assert_true(add->def->skips_tls_verify);
-    assert_int_equal(add->def->tag_count, 2);
-    assert_true(str_eq(add->def->tags[1], STR("u,v")));
-    assert_true(str_eq(add->def->instance, STR("http://x/y element 0")));
+    assert_true(str_eq(add->def->rule->host, STR("h.com")));
+    assert_true(str_eq(add->def->rule->strip, STR("/x")));
+    assert_true(add->def->rule->skips_tls_verify);
+    assert_int_equal(add->def->rule->tag_count, 2);
+    assert_true(str_eq(add->def->rule->tags[1], STR("u,v")));
+    assert_true(str_eq(route_def_instance(add->def), STR("http://x/y element 0")));
     const struct command *del = command_list_at(answer.commands, 1);
     assert_int_equal(del->kind, COMMAND_DEL);
     assert_true(del->has_src && str_eq(del->path, STR("/b")));

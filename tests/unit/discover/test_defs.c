@@ -68,7 +68,7 @@ static void healthy_instances_become_definitions(void **state)
     assert_int_equal(world->list.count, 2);
     assert_int_equal(world->list.instances, 2);
     assert_int_equal(world->list.up, 2);
-    assert_true(str_eq(world->list.items[0]->instance, STR("n/a")));
+    assert_true(str_eq(route_def_instance(world->list.items[0]), STR("n/a")));
     assert_int_equal(problems_count(world->problems), 0);
 }
 
@@ -133,7 +133,7 @@ static void a_bad_tag_loses_only_itself(void **state)
     items[2].has_too_many_tags = true;
     assert_int_equal(build(world, items, 3), 0);
     assert_true(world->list.count >= 1);
-    assert_true(str_eq(world->list.items[world->list.count - 1]->path, STR("/good")));
+    assert_true(str_eq(world->list.items[world->list.count - 1]->rule->path, STR("/good")));
     assert_int_equal(world->list.instances, 1);
     assert_true(problems_count(world->problems) >= 4);
 }

@@ -83,16 +83,16 @@ struct route_def *def_make_down(const char *line, enum route_health health, cons
     const struct route_def *parsed = command_list_at(list, 0)->def;
     assert_non_null(parsed);
     char src[512];
-    snprintf(src, sizeof src, "%s%s", parsed->host.ptr, parsed->path.ptr);
+    snprintf(src, sizeof src, "%s%s", parsed->rule->host.ptr, parsed->rule->path.ptr);
     struct route_def_spec spec = {
-        .service = parsed->service,
+        .service = parsed->rule->service,
         .src = str_of(src),
-        .dst = parsed->dst,
-        .weight = parsed->weight,
-        .has_weight = parsed->has_weight,
-        .tags = parsed->tags,
-        .tag_count = parsed->tag_count,
-        .opts = parsed->opts,
+        .dst = route_def_dst(parsed),
+        .weight = parsed->rule->weight,
+        .has_weight = parsed->rule->has_weight,
+        .tags = parsed->rule->tags,
+        .tag_count = parsed->rule->tag_count,
+        .opts = parsed->rule->opts,
         .instance = str_of(instance),
         .source_text = str_of(line),
         .health = health,

@@ -64,17 +64,17 @@ static void reads_all_forms(void **state)
         const struct route_def *def = command->def;
         assert_int_equal(command->kind, rows[i].kind);
         assert_int_equal(def != NULL, rows[i].kind == COMMAND_ADD);
-        struct str service = def ? def->service : command->service;
-        struct str host = def ? def->host : command->host;
-        struct str path = def ? def->path : command->path;
-        struct str dst = def ? def->dst : command->dst;
-        const struct str *tags = def ? def->tags : command->tags;
-        size_t tag_count = def ? def->tag_count : command->tag_count;
+        struct str service = def ? def->rule->service : command->service;
+        struct str host = def ? def->rule->host : command->host;
+        struct str path = def ? def->rule->path : command->path;
+        struct str dst = def ? route_def_dst(def) : command->dst;
+        const struct str *tags = def ? def->rule->tags : command->tags;
+        size_t tag_count = def ? def->rule->tag_count : command->tag_count;
         assert_true(str_eq(service, str_of(rows[i].service)));
         assert_true(str_eq(host, str_of(rows[i].host)));
         assert_true(str_eq(path, str_of(rows[i].path)));
         assert_true(str_eq(dst, str_of(rows[i].dst)));
-        assert_true((def ? def->weight : command->weight) == rows[i].weight);
+        assert_true((def ? def->rule->weight : command->weight) == rows[i].weight);
         assert_int_equal(command->has_src, !def && rows[i].host);
         char joined[64] = "";
         for (size_t k = 0; k < tag_count; k++) {
@@ -143,8 +143,10 @@ static void a_bad_line_loses_only_itself(void **state)
                                       &problems);
     assert_int_equal(command_list_count(list), 2);
     assert_int_equal(command_list_at(list, 0)->line, 2);
-    assert_string_equal(command_list_at(list, 0)->def->instance.ptr, "kv fabio/config line 2");
-    assert_string_equal(command_list_at(list, 0)->def->source_text.ptr, "route add a / http://h/");
+    assert_string_equal(route_def_instance(command_list_at(list, 0)->def).ptr,
+                        "kv fabio/config line 2");
+    assert_string_equal(command_list_at(list, 0)->def->rule->source_text.ptr,
+                        "route add a / http://h/");
     assert_int_equal(command_list_at(list, 1)->line, 6);
     assert_string_equal(problems.ptr,
                         "5: rout add b / http://h/: syntax error: 'route' expected\n");
@@ -175,8 +177,10 @@ static void lines_of_several_keys_are_counted_from_their_key(void **state)
     buf_append_char(&problems, '\0');
     assert_string_equal(problems.ptr, "kv fabio/config line 2\nkv fabio/config/b line 3\n");
     assert_int_equal(command_list_count(list), 2);
-    assert_string_equal(command_list_at(list, 0)->def->instance.ptr, "kv fabio/config line 1");
-    assert_string_equal(command_list_at(list, 1)->def->instance.ptr, "kv fabio/config/b line 2");
+    assert_string_equal(route_def_instance(command_list_at(list, 0)->def).ptr,
+                        "kv fabio/config line 1");
+    assert_string_equal(route_def_instance(command_list_at(list, 1)->def).ptr,
+                        "kv fabio/config/b line 2");
     command_list_free(list);
     buf_fini(&problems);
 }

@@ -33,9 +33,9 @@ static void splits_src(void **state)
         struct route_def_spec spec = GOOD;
         spec.src = str_of(rows[i][0]);
         struct route_def *def = make(&spec);
-        assert_string_equal(def->host.ptr, rows[i][1]);
-        assert_string_equal(def->path.ptr, rows[i][2]);
-        assert_ptr_equal(def->path.ptr, def->host.ptr + def->host.len + 1);
+        assert_string_equal(def->rule->host.ptr, rows[i][1]);
+        assert_string_equal(def->rule->path.ptr, rows[i][2]);
+        assert_ptr_equal(def->rule->path.ptr, def->rule->host.ptr + def->rule->host.len + 1);
         route_def_unref(def);
     }
 }
@@ -47,11 +47,11 @@ static void keeps_a_fragment_of_marks(void **state)
     struct route_def_spec spec = GOOD;
     spec.dst = STR("http://h/###");
     struct route_def *def = make(&spec);
-    assert_string_equal(def->dst.ptr, "http://h/###");
+    assert_string_equal(route_def_dst(def).ptr, "http://h/###");
     route_def_unref(def);
     spec.dst = STR("http://h/#");
     def = make(&spec);
-    assert_string_equal(def->dst.ptr, "http://h/");
+    assert_string_equal(route_def_dst(def).ptr, "http://h/");
     route_def_unref(def);
 }
 
@@ -62,22 +62,23 @@ static void reads_options(void **state)
     spec.opts = STR(" strip=/s prepend=/p  host=dst auth=basic allow=ip:::1;ip:::2|ip:::3 deny= "
                     "register=r tlsskipverify=true pxyproto=TRUE redirect=302 strip=/t flag =x ");
     struct route_def *def = make(&spec);
-    assert_string_equal(def->strip.ptr, "/t");
-    assert_string_equal(def->prepend.ptr, "/p");
-    assert_string_equal(def->host_option.ptr, "dst");
-    assert_string_equal(def->auth.ptr, "basic");
-    assert_int_equal(def->access.kind, ACCESS_ALLOW);
-    assert_int_equal(def->access.count, 3);
-    assert_string_equal(def->register_name.ptr, "r");
-    assert_true(def->skips_tls_verify);
-    assert_false(def->sends_proxy_header);
-    assert_int_equal(def->redirect_code, 302);
-    assert_int_equal(def->option_count, 12);
-    for (size_t i = 1; i < def->option_count; i++)
-        assert_true(str_cmp(def->options[i - 1].key, def->options[i].key) < 0);
+    assert_string_equal(def->rule->strip.ptr, "/t");
+    assert_string_equal(def->rule->prepend.ptr, "/p");
+    assert_string_equal(def->rule->host_option.ptr, "dst");
+    assert_string_equal(def->rule->auth.ptr, "basic");
+    assert_int_equal(def->rule->access.kind, ACCESS_ALLOW);
+    assert_int_equal(def->rule->access.count, 3);
+    assert_string_equal(def->rule->register_name.ptr, "r");
+    assert_true(def->rule->skips_tls_verify);
+    assert_false(def->rule->sends_proxy_header);
+    assert_int_equal(def->rule->redirect_code, 302);
+    assert_int_equal(def->rule->option_count, 12);
+    for (size_t i = 1; i < def->rule->option_count; i++)
+        assert_true(str_cmp(def->rule->options[i - 1].key, def->rule->options[i].key) < 0);
     assert_string_equal(
-        def->opts.ptr, "strip=/s prepend=/p host=dst auth=basic allow=ip:::1;ip:::2|ip:::3 deny= "
-                       "register=r tlsskipverify=true pxyproto=TRUE redirect=302 strip=/t flag =x");
+        def->rule->opts.ptr,
+        "strip=/s prepend=/p host=dst auth=basic allow=ip:::1;ip:::2|ip:::3 deny= "
+        "register=r tlsskipverify=true pxyproto=TRUE redirect=302 strip=/t flag =x");
     assert_null(route_def_warning(def));
     route_def_unref(def);
 }
@@ -108,9 +109,9 @@ static void reads_destinations(void **state)
         struct route_def_spec spec = GOOD;
         spec.dst = str_of(rows[i].dst);
         struct route_def *def = make(&spec);
-        assert_string_equal(def->dst.ptr, rows[i].dst);
-        assert_string_equal(def->dst_host.ptr, rows[i].host);
-        assert_string_equal(def->dst_query.ptr, rows[i].query);
+        assert_string_equal(route_def_dst(def).ptr, rows[i].dst);
+        assert_true(str_eq(route_def_dst_host(def), str_of(rows[i].host)));
+        assert_true(str_eq(route_def_dst_query(def), str_of(rows[i].query)));
         assert_int_equal(def->scheme, rows[i].scheme);
         assert_int_equal(def->dst_port, rows[i].port);
         assert_int_equal(route_def_warning(def) != NULL, rows[i].scheme == ROUTE_SCHEME_OTHER);
@@ -180,7 +181,7 @@ static void reads_statuses_to_try_elsewhere(void **state)
         unsigned bits = 0;
         for (size_t k = 0; k < ARRAY_LEN(rows[i].statuses); k++)
             bits |= route_retry_bit(rows[i].statuses[k]);
-        assert_int_equal(def->retried_statuses, bits);
+        assert_int_equal(def->rule->retried_statuses, bits);
         const char *warning = route_def_warning(def);
         assert_int_equal(warning != NULL, rows[i].is_bad);
         assert_true(!warning || strstr(warning, "retry: only"));
@@ -205,7 +206,7 @@ static void warns_of_what_has_no_effect(void **state)
         struct route_def_spec spec = GOOD;
         spec.opts = str_of(rows[i][0]);
         struct route_def *def = make(&spec);
-        assert_int_equal(def->redirect_code, 0);
+        assert_int_equal(def->rule->redirect_code, 0);
         assert_non_null(strstr(route_def_warning(def), rows[i][1]));
         route_def_unref(def);
     }
@@ -292,7 +293,8 @@ static void knows_duplicates(void **state)
     struct route_def *first = def_make(rows[0].line);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct route_def *def = def_make(rows[i].line);
-        assert_int_equal(route_def_is_duplicate(def, first, first->weight), rows[i].is_duplicate);
+        assert_int_equal(route_def_is_duplicate(def, first, first->rule->weight),
+                         rows[i].is_duplicate);
         route_def_unref(def);
     }
     assert_false(route_def_is_duplicate(first, first, 0.1));
@@ -316,6 +318,71 @@ static void prints_go_quoted(void **state)
                                  "\"a\\\"b\\\\,\\t\\x01\\x7f\xc3\xa9\\xff\\n\" opts \"a=\" b=1\"");
     buf_fini(&out);
     route_def_unref(def);
+}
+
+// Ten instances of a service say the same but for their address.
+static void equal_rules_are_kept_once(void **state)
+{
+    (void)state;
+    struct str tags[] = {STR("x"), STR("y")}, swapped[] = {STR("y"), STR("x")};
+    struct route_def_spec first = GOOD;
+    first.opts = STR("strip=/a flag");
+    first.tags = tags;
+    first.tag_count = 2;
+    first.source_text = STR("text");
+    struct route_def *def = make(&first);
+    struct route_def_spec rows[12];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        rows[i] = first;
+    rows[0].dst = STR("https://other:2/?q");
+    rows[0].instance = STR("node/b");
+    rows[0].health = ROUTE_CRITICAL;
+    rows[0].health_note = STR("note");
+    rows[1].has_weight = false;
+    rows[1].weight = 0.5; // is ignored
+    rows[2].service = STR("svd");
+    rows[3].src = STR("foo.com/bar");
+    rows[4].src = STR("foo.con/Bar");
+    rows[5].opts = STR("strip=/a flog");
+    rows[6].tags = swapped;
+    rows[7].tag_count = 1;
+    rows[8].source_text = STR("other");
+    rows[9].has_weight = true;
+    rows[10].has_weight = true;
+    rows[10].weight = 0.5;
+    rows[11].opts = STR("");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct route_def *other = make(&rows[i]);
+        assert_int_equal(other->rule == def->rule, i < 2);
+        assert_int_equal(route_rule_eq(other->rule, def->rule), i < 2);
+        assert_int_equal(def->rule->link.refs, i < 2 ? 2 : 1);
+        route_def_unref(other);
+    }
+    route_def_unref(def);
+}
+
+// A destination that is not printed as it was written, and one that is long.
+static void keeps_the_parts_of_any_destination(void **state)
+{
+    (void)state;
+    char host[1000], dst[1100];
+    memset(host, 'h', sizeof host - 1);
+    host[sizeof host - 1] = '\0';
+    const char *hosts[] = {"h\xc3\xa4", host};
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        snprintf(dst, sizeof dst, "HTTP://%s:81/?a#b", hosts[i]);
+        struct route_def_spec spec = GOOD;
+        spec.dst = str_of(dst);
+        spec.instance = STR("in");
+        spec.health_note = STR("note");
+        struct route_def *def = make(&spec);
+        assert_true(str_starts_with(route_def_dst(def), STR("http://h")));
+        assert_true(str_eq(route_def_dst_host(def), str_of(hosts[i])));
+        assert_true(str_starts_with(route_def_dst_query(def), STR("a")));
+        assert_string_equal(route_def_instance(def).ptr, "in");
+        assert_string_equal(route_def_health_note(def).ptr, "note");
+        route_def_unref(def);
+    }
 }
 
 static void counts_references(void **state)
@@ -368,6 +435,8 @@ int main(void)
         cmocka_unit_test(equal_lines_order_by_origin),
         cmocka_unit_test(knows_duplicates),
         cmocka_unit_test(prints_go_quoted),
+        cmocka_unit_test(equal_rules_are_kept_once),
+        cmocka_unit_test(keeps_the_parts_of_any_destination),
         cmocka_unit_test(counts_references),
         cmocka_unit_test(names_health),
         cmocka_unit_test(survives_shortage),

@@ -75,8 +75,8 @@ static void a_change_rebuilds_only_its_routes(void **state)
     assert_int_equal(bindings.total, 4);
     assert_ptr_equal(find(two, "b", "/"), kept);
     assert_ptr_equal(find(two, "a", "/x"), sibling);
-    assert_string_equal(find(one, "a", "/")->targets[0].def->dst.ptr, "http://h:1/");
-    assert_string_equal(find(two, "a", "/")->targets[0].def->dst.ptr, "http://h:2/");
+    assert_string_equal(route_def_dst(find(one, "a", "/")->targets[0].def).ptr, "http://h:1/");
+    assert_string_equal(route_def_dst(find(two, "a", "/")->targets[0].def).ptr, "http://h:2/");
     assert_int_equal(bindings.bound, 4);
     table_free(one);
     assert_int_equal(bindings.bound, 3);
@@ -203,7 +203,7 @@ static void of_equal_targets_one_that_is_up_wins(void **state)
     const struct route *route = find(table, "x", "/");
     assert_int_equal(route->count, 1);
     assert_int_equal(route->up_count, 1);
-    assert_string_equal(route->targets[0].def->instance.ptr, "b");
+    assert_string_equal(route_def_instance(route->targets[0].def).ptr, "b");
     table_free(table);
     routes_free(routes);
 }

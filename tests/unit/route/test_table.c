@@ -427,7 +427,7 @@ static const struct route *only_route(const struct table *table)
 
 static char name_of(const struct route_target *target)
 {
-    return target ? target->def->dst_host.ptr[0] : '-';
+    return target ? route_def_dst_host(target->def).ptr[0] : '-';
 }
 
 static void picks_round_robin(void **state)

@@ -63,7 +63,7 @@ static void assert_command(const char *tag, const char *expected)
     parse(&result, &instance);
     buf_init(&out, 8192);
     for (size_t i = 0; i < result.count; i++)
-        route_def_print(result.defs[i], result.defs[i]->weight, &out);
+        route_def_print(result.defs[i], result.defs[i]->rule->weight, &out);
     buf_append_char(&out, '\0');
     if (strcmp(out.ptr, expected) != 0)
         fail_msg("%s: %s instead of %s (%s)", tag, out.ptr, expected, result.problems);
@@ -213,18 +213,18 @@ static void gives_plain_tags_to_every_route(void **state)
     assert_int_equal(result.problem_count, 0);
     static const char *const expected[] = {"a", "b", "c", "", "q\"uote"};
     for (size_t i = 0; i < result.count; i++) {
-        assert_int_equal(result.defs[i]->tag_count, ARRAY_LEN(expected));
+        assert_int_equal(result.defs[i]->rule->tag_count, ARRAY_LEN(expected));
         for (size_t k = 0; k < ARRAY_LEN(expected); k++)
-            assert_true(str_eq(result.defs[i]->tags[k], str_of(expected[k])));
+            assert_true(str_eq(result.defs[i]->rule->tags[k], str_of(expected[k])));
     }
-    assert_string_equal(result.defs[1]->source_text.ptr, "p-/y");
-    assert_string_equal(result.defs[1]->instance.ptr, "node/svc-1");
+    assert_string_equal(result.defs[1]->rule->source_text.ptr, "p-/y");
+    assert_string_equal(route_def_instance(result.defs[1]).ptr, "node/svc-1");
     result_fini(&result);
 
     struct str only_empty[] = {STR(""), STR("p-/")};
     instance = instance_of(only_empty, 2);
     parse(&result, &instance);
-    assert_int_equal(result.defs[0]->tag_count, 0);
+    assert_int_equal(result.defs[0]->rule->tag_count, 0);
     result_fini(&result);
 }
 
@@ -238,12 +238,12 @@ static void brackets_ipv6_addresses(void **state)
     instance.health_note = STR("note");
     struct result result;
     parse(&result, &instance);
-    assert_string_equal(result.defs[0]->dst.ptr, "http://[2001:db8::1]:5000/");
-    assert_string_equal(result.defs[0]->dst_host.ptr, "2001:db8::1");
+    assert_string_equal(route_def_dst(result.defs[0]).ptr, "http://[2001:db8::1]:5000/");
+    assert_true(str_eq(route_def_dst_host(result.defs[0]), str_of("2001:db8::1")));
     assert_int_equal(result.defs[0]->dst_port, 5000);
     assert_int_equal(result.defs[0]->health, ROUTE_CRITICAL);
-    assert_string_equal(result.defs[0]->health_note.ptr, "note");
-    assert_string_equal(result.defs[1]->dst.ptr, "https://[2001:db8::1]:5000");
+    assert_string_equal(route_def_health_note(result.defs[0]).ptr, "note");
+    assert_string_equal(route_def_dst(result.defs[1]).ptr, "https://[2001:db8::1]:5000");
     result_fini(&result);
 }
 
@@ -306,8 +306,8 @@ static void bounds_tags(void **state)
     struct result result;
     parse(&result, &instance);
     assert_int_equal(result.count, 1);
-    assert_int_equal(result.defs[0]->path.len, TAG_LEN_MAX - 2);
-    assert_int_equal(result.defs[0]->tag_count, 1);
+    assert_int_equal(result.defs[0]->rule->path.len, TAG_LEN_MAX - 2);
+    assert_int_equal(result.defs[0]->rule->tag_count, 1);
     assert_int_equal(result.problem_count, 3);
     assert_non_null(strstr(result.problems, "too long with its variables expanded"));
     result_fini(&result);
@@ -342,7 +342,7 @@ static void bounds_the_number_of_tags(void **state)
     struct result result;
     parse(&result, &instance);
     assert_int_equal(result.count, 1);
-    assert_int_equal(result.defs[0]->tag_count, TAGS_PER_INSTANCE_MAX - 1);
+    assert_int_equal(result.defs[0]->rule->tag_count, TAGS_PER_INSTANCE_MAX - 1);
     assert_string_equal(result.problems,
                         "lost p-/lost: tags beyond the first 10000 of an instance are lost\n");
     result_fini(&result);
