@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "discover/feed.h"
@@ -96,6 +97,16 @@ static void report_near_miss(struct catalog_pass *pass, struct str name, struct 
                                    .is_lost = true});
 }
 
+// Also in what is not a route tag, which costs a read too many at most. A sum: the union has no
+// order.
+static uint64_t digest_of(const struct str *tags, size_t tag_count)
+{
+    uint64_t digest = tag_count;
+    for (size_t i = 0; i < tag_count; i++)
+        digest += hash_bytes(tags[i].ptr, tags[i].len, tags[i].len);
+    return digest;
+}
+
 static int on_catalog_service(void *ctx, struct str name, const struct str *tags, size_t tag_count)
 {
     struct catalog_pass *pass = ctx;
@@ -112,12 +123,17 @@ static int on_catalog_service(void *ctx, struct str name, const struct str *tags
         return 0;
     }
     struct service *service = map_get(&consul->services, name);
+    uint64_t tags_digest = digest_of(tags, tag_count);
+    bool has_new_tags = service && service->tags_digest != tags_digest;
     if (!service) {
         service = service_new(consul, name);
         if (!service)
             return ERR_NOMEM;
     }
+    service->tags_digest = tags_digest;
     service->listed_at = pass->number;
+    if (has_new_tags && !service->watch.is_polling)
+        watch_read(&service->watch, consul->base_mode);
     return 0;
 }
 
@@ -161,8 +177,8 @@ static int on_catalog(struct watch *watch, const struct http_response *response,
     else
         problems_clear(consul->problems, STR("consul/acl"));
     consul->is_catalog_awaited = false;
-    if (!has_changed)
-        digest_catalog_unchanged(consul);
+    if (!is_first)
+        digest_catalog_answered(consul, has_changed);
     check_vanished(consul, &consul->polled);
     check_vanished(consul, &consul->resting);
     consul_replan(consul);
@@ -208,8 +224,7 @@ static int start(void *self, struct err *err)
         page = str_from(page, 1);
     if (watch_init(&consul->catalog, &consul->agent, &CATALOG_OPS, "catalog/services", STR_NULL, "",
                    STR("services"), consul->base_mode) < 0 ||
-        watch_init(&consul->state, &consul->agent, &STATE_OPS, "health/state/any", STR_NULL, "",
-                   STR("checks"), consul->base_mode) < 0 ||
+        digest_init(consul) < 0 || nodes_init(consul) < 0 ||
         watch_init(&consul->manual, &consul->agent, &MANUAL_OPS, "kv/", manual, "recurse=&",
                    config->kv_path, consul->base_mode) < 0 ||
         watch_init(&consul->noroute, &consul->agent, &NOROUTE_OPS, "kv/", page, "recurse=&",
@@ -280,7 +295,13 @@ static void stop(void *self, void (*on_stopped)(void *ctx), void *ctx)
     registrar_free(consul->registrar);
     consul->registrar = NULL;
     consul_overrides_cancel(consul);
-    struct watch *fixed[] = {&consul->catalog, &consul->state, &consul->manual, &consul->noroute};
+    struct watch *fixed[] = {&consul->catalog,
+                             &consul->checks[CHECKS_ANY].watch,
+                             &consul->checks[CHECKS_CRITICAL].watch,
+                             &consul->checks[CHECKS_WARNING].watch,
+                             &consul->nodes.watch,
+                             &consul->manual,
+                             &consul->noroute};
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
         if (!fixed[i]->path)
             continue; // start() did not get that far
@@ -301,7 +322,8 @@ static void consul_free(void *self)
 {
     struct consul *consul = self;
     map_fini(&consul->services);
-    state_digest_fini(&consul->digest);
+    digest_fini(consul);
+    nodes_fini(consul);
     mem_free(consul->manual_text);
     consul_settings_fini(&consul->settings);
     mem_free(consul);
@@ -380,7 +402,6 @@ struct backend *consul_backend_new(struct uv_loop_s *loop, const struct consul_c
     list_init(&consul->resting);
     list_init(&consul->held);
     list_init(&consul->overrides);
-    state_digest_init(&consul->digest);
     guard_init(&consul->guard, config->mass_drop_percent);
 
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0) {
@@ -389,7 +410,8 @@ struct backend *consul_backend_new(struct uv_loop_s *loop, const struct consul_c
     }
     if (consul_settings_init(&consul->settings, config, get_env, err) < 0)
         goto fail;
-    unsigned watches = MIN(MAX(config->max_watches, PLAN_FIXED_WATCHES + 1u), WATCHES_CEILING);
+    enum { WATCHES_MIN = PLAN_FIXED_WATCHES + PLAN_DIGEST_WATCHES };
+    unsigned watches = MIN(MAX(config->max_watches, (unsigned)WATCHES_MIN), WATCHES_CEILING);
     if (agent_init(&consul->agent, loop, &consul->settings, problems, watches) < 0) {
         err_set(err, ERR_NOMEM, "consul: %s", err_text(ERR_NOMEM));
         consul_settings_fini(&consul->settings);

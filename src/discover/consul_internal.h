@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Consul backend's own state, shared by the files consul*.c and by nothing else. consul.c is
 // the entry: life cycle, catalog, plan. consul_service.c: one routed service. consul_digest.c: what
-// stands in for polls above the budget. consul_kv.c: manual routes and page, overrides.
+// stands in for polls above the budget. consul_nodes.c: what the nodes say of their services.
+// consul_kv.c: manual routes and page, overrides.
 // consul_register.c: the process's own registration. consul_restore.c: routes from disk at the
 // start. consul_report.c: metrics and JSON. Control thread only.
 #pragma once
@@ -10,6 +11,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/arena.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "discover/agent.h"
@@ -29,18 +31,42 @@ enum hold_reason {
     HOLD_RESTART, // checks are critical until they have run once after the agent's start
 };
 
+// The polls of checks in digest mode. Those of single states are small and quick and tell of
+// health; that of all tells of the rest, dearly.
+enum check_state { CHECKS_ANY, CHECKS_CRITICAL, CHECKS_WARNING, CHECK_STATES };
+
+struct check_poll {
+    struct watch watch;
+    struct state_digest digest; // of the answer that is coming in
+    struct state_digest seen;   // of the last one
+};
+
+// A round over the services of all nodes.
+struct node_sweep {
+    struct watch watch; // rests
+    struct arena arena; // of the names
+    struct str *names;  // count
+    size_t count, cap;
+    size_t next; // nodes asked so far; 0: the list is
+    bool is_running;
+};
+
 // A service whose tags contain the prefix, as the catalog says.
 struct service {
     struct consul *consul;
     struct str name; // lies behind the struct
     struct watch watch;
-    struct list link;      // consul->polled or consul->resting
-    enum hold_reason hold; // why removals are held back; a consistent read ends it
-    struct list held_link; // consul->held
-    struct def_list defs;  // as delivered
-    uint64_t digest;       // of the last applied answer
-    uint64_t state_value;  // of the last state digest
-    uint64_t listed_at;    // catalog pass that last named it
+    struct list link;                    // consul->polled or consul->resting
+    enum hold_reason hold;               // why removals are held back; a consistent read ends it
+    struct list held_link;               // consul->held
+    struct def_list defs;                // as delivered
+    uint64_t digest;                     // of the last applied answer
+    uint64_t check_values[CHECK_STATES]; // of the last digests
+    unsigned ahead;                      // bits of check_states: it was read later than that digest
+    uint64_t places;                     // what its own last answer says of its instances
+    uint64_t swept_places;               // what the nodes said of them in the last sweep
+    uint64_t tags_digest;                // of its tags in the catalog
+    uint64_t listed_at;                  // catalog pass that last named it
     uint64_t changed_ms;
     bool has_data;      // an answer was applied, or an earlier process's was restored
     bool is_restored;   // no answer of its own yet
@@ -71,11 +97,11 @@ struct consul {
     uint64_t instance_total;
 
     struct plan plan;
-    struct watch state;
-    struct state_digest digest;
-    uint64_t state_members;      // of the last state digest
-    uint64_t members_changed_ms; // last time a check came or went
-    uint64_t sweep_due_ms;       // a catalog wake-up awaits an explanation; 0: none
+    struct check_poll checks[CHECK_STATES];
+    struct bucket hurry;   // reads of all checks that do not wait for their turn
+    uint64_t explained_ms; // last time something was seen that may have woken up the catalog
+    struct node_sweep nodes;
+    uint64_t sweep_due_ms; // a catalog wake-up awaits an explanation; 0: none
     uint64_t swept_ms;
     size_t sweep_left; // services still to be read by the running sweep
 
@@ -130,11 +156,20 @@ void hold_begin(struct service *service, enum hold_reason reason);
 void hold_end(struct service *service);
 
 // consul_digest.c
-extern const struct watch_ops STATE_OPS;
+MUST_CHECK int digest_init(struct consul *consul); // the polls; they rest until digest_start
+void digest_fini(struct consul *consul);
+void digest_note_new(struct service *service);
+void digest_note_read(struct service *service); // an answer of its own has changed it
 void digest_start(struct consul *consul);
 void digest_stop(struct consul *consul);
-void digest_catalog_unchanged(struct consul *consul);
+void digest_catalog_answered(struct consul *consul, bool has_changed);
 void digest_tick(struct consul *consul);
+
+// consul_nodes.c
+MUST_CHECK int nodes_init(struct consul *consul);
+void nodes_fini(struct consul *consul);
+// Starts a round, or lets one that runs go on; false when reading each service is the better way.
+bool nodes_sweep(struct consul *consul);
 
 // consul_kv.c
 extern const struct watch_ops MANUAL_OPS;

@@ -45,6 +45,7 @@ struct service *service_new(struct consul *consul, struct str name)
     }
     service->is_awaited = !consul->is_synced;
     consul->awaited += service->is_awaited;
+    digest_note_new(service);
     list_push_back(&consul->resting, &service->link);
     return service;
 
@@ -185,6 +186,8 @@ static int take_in(struct service *service, const struct health_answer *answer, 
     status = apply(service, &defs);
     if (status < 0)
         return status;
+    if (service->has_data)
+        digest_note_read(service);
     service->has_data = true;
     if (reason != HOLD_NONE) {
         // Not remembered as seen: the next answer is looked at whatever it says.
@@ -224,6 +227,7 @@ static int on_answer(struct watch *watch, const struct http_response *response, 
         health_answer_fini(&answer);
         return WATCH_UNCHANGED;
     }
+    service->places = answer.places;
     bool is_news = !service->has_data || service->digest != answer.digest ||
                    (answer.count == 0 && service->defs.count > 0);
     status = WATCH_UNCHANGED;

@@ -184,6 +184,7 @@ static int decode_instance(struct health_decoder *decoder, const cJSON *entry)
         return status;
     decoder->answer->count++;
     decoder->answer->digest += hash_bytes(&digest, sizeof digest, 0);
+    decoder->answer->places += decode_place(instance->node, service);
     return 0;
 }
 

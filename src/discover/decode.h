@@ -50,6 +50,7 @@ struct health_answer {
     struct instance *items; // in the arena's memory's lifetime; count
     size_t count;
     uint64_t digest; // of everything that matters for routing, whatever the order of instances
+    uint64_t places; // sum of decode_place
 };
 
 // `/v1/health/service/NAME`. On success the caller frees the answer with health_answer_fini; on
@@ -66,10 +67,21 @@ typedef int (*catalog_service_fn)(void *ctx, struct str name, const struct str *
 MUST_CHECK int decode_catalog(struct str body, catalog_service_fn on_service, void *ctx,
                               uint64_t *digest, struct err *err);
 
+// `/v1/catalog/nodes`: calls on_name once per node.
+typedef int (*string_fn)(void *ctx, struct str text);
+MUST_CHECK int decode_nodes(struct str body, string_fn on_name, void *ctx, struct err *err);
+// `/v1/catalog/node-services/NODE`: calls on_service once per instance on that node.
+typedef void (*node_service_fn)(void *ctx, struct str service, uint64_t place);
+MUST_CHECK int decode_node_services(struct str body, struct str node, node_service_fn on_service,
+                                    void *ctx, struct err *err);
+// One number for what the registration of an instance says: node, id, address, port, tags. The same
+// for the "Service" of a health answer and for an entry of a node's services.
+struct cJSON;
+uint64_t decode_place(struct str node, const struct cJSON *service);
+
 // `/v1/kv/PATH?recurse`: calls on_pair per key in Consul's (lexical) order; value is decoded.
 typedef int (*kv_pair_fn)(void *ctx, struct str key, struct str value, uint64_t modify_index);
 MUST_CHECK int decode_kv(struct str body, kv_pair_fn on_pair, void *ctx, struct err *err);
 
 // `/v1/kv/PATH?keys` and other lists of strings.
-typedef int (*string_fn)(void *ctx, struct str text);
 MUST_CHECK int decode_strings(struct str body, string_fn on_string, void *ctx, struct err *err);

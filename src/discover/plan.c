@@ -14,7 +14,8 @@ struct plan plan_watches(size_t services, unsigned watch_limit, bool is_digest_n
     unsigned needed_room = is_digest_now ? room - room / 10 : room;
     if (services <= needed_room)
         return (struct plan){.is_digest = false, .own_watches = (unsigned)services};
-    return (struct plan){.is_digest = true, .own_watches = room > 0 ? room - 1 : 0};
+    unsigned own_watches = room > PLAN_DIGEST_WATCHES ? room - PLAN_DIGEST_WATCHES : 0;
+    return (struct plan){.is_digest = true, .own_watches = own_watches};
 }
 
 void guard_init(struct guard *guard, unsigned percent)

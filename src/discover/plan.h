@@ -9,11 +9,14 @@
 
 // How services are watched (consul.md C3, C4).
 struct plan {
-    bool is_digest; // one poll of all checks stands in for the services without a poll of their own
+    bool is_digest;       // polls of checks stand in for the services without a poll of their own
     unsigned own_watches; // services that get one
 };
 
-enum { PLAN_FIXED_WATCHES = 3 }; // catalog, manual routes, page
+enum {
+    PLAN_FIXED_WATCHES = 3,  // catalog, manual routes, page
+    PLAN_DIGEST_WATCHES = 3, // checks: all, critical, warning
+};
 
 // watch_limit: long polls allowed. Digest mode is left only well below the limit, so that a service
 // coming and going does not turn it on and off.

@@ -134,13 +134,14 @@ int state_digest_finish(struct state_digest *digest)
     int status = json_split_finish(&digest->split);
     if (status < 0)
         return status;
+    json_split_fini(&digest->split);
     if (digest->count == 0)
         return 0;
     struct state_record *records = digest->records;
     qsort(records, digest->count, sizeof *records, by_service_and_node);
     size_t node_checks = 0;
     while (node_checks < digest->count && records[node_checks].service == 0)
-        node_checks++;
+        digest->nodes += records[node_checks++].value;
     size_t nodes = fold(records, node_checks, true);
     struct state_record *services = records + node_checks;
     size_t service_checks = digest->count - node_checks;
@@ -150,6 +151,13 @@ int state_digest_finish(struct state_digest *digest)
     }
     digest->count = fold(services, service_checks, false);
     memmove(records, services, digest->count * sizeof *records);
+    struct state_record *fitting = NULL;
+    if (digest->count > 0)
+        fitting = mem_realloc(records, digest->count * sizeof *records);
+    if (fitting) {
+        digest->records = fitting;
+        digest->cap = digest->count;
+    }
     return 0;
 }
 

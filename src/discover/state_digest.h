@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `/v1/health/state/any` reduced to one number per service while it streams in: a service whose
-// number is the same has seen no change of its checks, their tags or its nodes' health (consul.md
+// `/v1/health/state/...` reduced to one number per service while it streams in: a service whose
+// number is the same has seen no change of those checks, their tags or its nodes' health (consul.md
 // C4). Nothing of the answer is kept but 24 bytes per check. Pure; used by consul_digest.c.
 #pragma once
 
@@ -20,6 +20,7 @@ struct state_record {
 struct state_digest {
     struct json_split split;
     uint64_t members;             // sum over which checks there are, whatever their status
+    uint64_t nodes;               // after finish: sum over the checks of nodes
     struct state_record *records; // owned; after finish: one per service, sorted
     size_t count;
     size_t cap;

@@ -23,7 +23,8 @@ enum watch_result { WATCH_UNCHANGED, WATCH_CHANGED };
 struct watch_ops {
     enum watch_class class;
     uint32_t burst, interval_ms, slowest_interval_ms; // of its token bucket
-    bool is_empty_when_missing;                       // 404 is an answer
+    bool is_costly;             // the longer the answer, the longer the pause behind it
+    bool is_empty_when_missing; // 404 is an answer
     // A request goes out. May be NULL.
     void (*on_send)(struct watch *watch);
     // Bytes of an answer as they come; NULL: collected into the response's body.
@@ -53,6 +54,7 @@ struct watch {
     bool was_full;     // the running or last request had no index
     bool is_in_answer; // the owner is taking an answer in
     bool wants_read;   // a read was asked for while a call ran
+    bool is_hurried;   // the next poll does not wait for its pace
     bool is_failing;
     bool is_stale; // the last answer came from a server without leader or far behind
     bool has_answered;
@@ -74,6 +76,9 @@ struct watch {
 MUST_CHECK int watch_init(struct watch *watch, struct agent *agent, const struct watch_ops *ops,
                           const char *path, struct str name, const char *query, struct str label,
                           enum read_mode base_mode);
+// Another endpoint for the requests to come; none may be out. 0 or ERR_NOMEM, then it stays.
+MUST_CHECK int watch_set_path(struct watch *watch, const char *path, struct str name,
+                              const char *query);
 // Aborts what runs; on_closed when the memory may go.
 void watch_close(struct watch *watch, void (*on_closed)(struct watch *watch));
 
@@ -84,6 +89,9 @@ void watch_rest(struct watch *watch);
 // One full read in this mode soon, in any case a request that starts after this call. A polling
 // watch polls on afterwards.
 void watch_read(struct watch *watch, enum read_mode mode);
+// A polling watch that waits for its pace polls on after this time; one whose poll is out does so
+// at once when it is answered, for the answer may be older than this call.
+void watch_hurry(struct watch *watch, uint64_t delay_ms);
 // If it waits after a failure: tries again now.
 void watch_kick(struct watch *watch);
 

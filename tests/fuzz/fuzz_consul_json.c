@@ -75,6 +75,23 @@ static int on_string(void *ctx, struct str text)
     return 0;
 }
 
+static void on_node_service(void *ctx, struct str service, uint64_t place)
+{
+    uint64_t *sum = ctx;
+    require(!service.ptr || strlen(service.ptr) == service.len);
+    *sum += place;
+}
+
+static void fuzz_node(struct str body)
+{
+    struct err err;
+    uint64_t sum = 0, again = 0;
+    if (decode_node_services(body, STR("n1"), on_node_service, &sum, &err) < 0)
+        return;
+    require(decode_node_services(body, STR("n1"), on_node_service, &again, &err) == 0);
+    require(sum == again);
+}
+
 static int digest_in_pieces(struct str body, size_t piece, uint64_t *value)
 {
     struct state_digest digest;
@@ -109,6 +126,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (decode_kv(body, on_pair, &bytes, &err) == 0)
         require(bytes <= size);
     (void)!decode_strings(body, on_string, NULL, &err);
+    (void)!decode_nodes(body, on_string, NULL, &err);
+    fuzz_node(body);
     int status = digest_in_pieces(body, body.len + 1, &whole);
     require(digest_in_pieces(body, data[0] % 16 + 1u, &pieces) == status && pieces == whole);
     free(copy);

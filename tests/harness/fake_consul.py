@@ -277,10 +277,12 @@ class _Handler(BaseHTTPRequestHandler):
             name = path.rpartition("/")[2]
             return 200, [self._catalog_entry(name, *instance)
                          for instance in consul.services.get(name, [])]
-        if path == "/v1/health/state/any":
+        if path.startswith("/v1/health/state/"):
+            state = path.rpartition("/")[2]
             return 200, [check for name, instances in consul.services.items()
                          for instance in instances
-                         for check in self._instance(name, *instance)["Checks"]]
+                         for check in self._instance(name, *instance)["Checks"]
+                         if state in ("any", check["Status"])]
         if path.startswith("/v1/kv/"):
             prefix = path[len("/v1/kv/"):]
             found = [{"Key": key, "Value": value, "ModifyIndex": 1}

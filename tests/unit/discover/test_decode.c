@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -347,6 +348,116 @@ static int note_string(void *ctx, struct str text)
     return 0;
 }
 
+struct places {
+    size_t count;
+    uint64_t sum;
+    char names[64];
+};
+
+static void on_node_service(void *ctx, struct str service, uint64_t place)
+{
+    struct places *places = ctx;
+    places->count++;
+    places->sum += place;
+    strncat(places->names, service.ptr ? service.ptr : "?", 20);
+}
+
+static int read_node(const char *text, struct places *places)
+{
+    struct err err = {0};
+    *places = (struct places){0};
+    int status = decode_node_services(str_of(text), STR("n1"), on_node_service, places, &err);
+    assert_true((status < 0) == (err.text[0] != '\0'));
+    return status;
+}
+
+#define ENTRY(id, address, port, tags)                                                  \
+    "{\"ID\":\"" id "\",\"Service\":\"web\",\"Address\":\"" address "\",\"Port\":" port \
+    ",\"Tags\":[" tags "],\"Meta\":{\"m\":\"1\"},\"ModifyIndex\":7}"
+#define NODE(services) "{\"Node\":{\"Node\":\"n1\"},\"Services\" : [" services "]}"
+
+static void a_node_says_of_its_services_what_they_say_themselves(void **state)
+{
+    (void)state;
+    struct health_answer answer;
+    struct places places;
+    decode("[" INSTANCE("n1", "web-1", ",\"Address\":\"\",\"Port\":80,\"Tags\":[\"a\",\"b\"]",
+                        GOOD) "," INSTANCE("n1", "web-2", ",\"Port\":81,\"Tags\":null", GOOD) "]",
+           &ONE, &answer);
+    assert_int_equal(
+        read_node(NODE(ENTRY("web-2", "", "81", "") "," ENTRY("web-1", "", "80", "\"a\",\"b\"")),
+                  &places),
+        0);
+    assert_int_equal(places.count, 2);
+    assert_string_equal(places.names, "webweb");
+    assert_true(places.sum == answer.places);
+    health_answer_fini(&answer);
+}
+
+static void a_place_covers_what_no_check_shows(void **state)
+{
+    (void)state;
+    static const char *const NODES[] = {
+        NODE(ENTRY("web-1", "", "80", "\"a\"")),
+        NODE(ENTRY("web-2", "", "80", "\"a\"")),
+        NODE(ENTRY("web-1", "10.0.0.9", "80", "\"a\"")),
+        NODE(ENTRY("web-1", "", "81", "\"a\"")),
+        NODE(ENTRY("web-1", "", "80", "\"b\"")),
+        NODE(ENTRY("web-1", "", "80", "\"a\",\"b\"")),
+    };
+    struct places first, other;
+    assert_int_equal(read_node(NODES[0], &first), 0);
+    for (size_t i = 1; i < sizeof NODES / sizeof NODES[0]; i++) {
+        assert_int_equal(read_node(NODES[i], &other), 0);
+        assert_true(other.sum != first.sum);
+    }
+}
+
+static void a_node_without_services_and_a_wrong_one(void **state)
+{
+    (void)state;
+    static const char *const EMPTY[] = {"null", NODE(""), "{\"Node\":null,\"Services\":null}",
+                                        "{}"};
+    static const char *const WRONG[] = {"",
+                                        "[]",
+                                        "{",
+                                        "\"x\"",
+                                        "{\"Services\"}",
+                                        "{\"Services\":7}",
+                                        "{\"Services\":[7]}",
+                                        "{\"Services\":[{]}",
+                                        "{\"Services\":[{}"};
+    struct places places;
+    for (size_t i = 0; i < sizeof EMPTY / sizeof EMPTY[0]; i++) {
+        assert_int_equal(read_node(EMPTY[i], &places), 0);
+        assert_int_equal(places.count, 0);
+    }
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++)
+        assert_int_equal(read_node(WRONG[i], &places), ERR_INVALID);
+}
+
+static int on_node(void *ctx, struct str name)
+{
+    strncat(ctx, name.ptr, 20);
+    return 0;
+}
+
+static void the_names_of_nodes_are_read(void **state)
+{
+    (void)state;
+    static const char *const WRONG[] = {"null", "{}", "[7]", "[{\"Node\":7}]",
+                                        "[{\"Address\":\"a\"}]"};
+    char names[64] = "";
+    struct err err = {0};
+    assert_int_equal(decode_nodes(STR("[{\"Node\":\"n1\",\"Address\":\"a\"},{\"Node\":\"n2\"}]"),
+                                  on_node, names, &err),
+                     0);
+    assert_string_equal(names, "n1n2");
+    assert_int_equal(decode_nodes(STR("[]"), on_node, names, &err), 0);
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++)
+        assert_int_equal(decode_nodes(str_of(WRONG[i]), on_node, names, &err), ERR_INVALID);
+}
+
 static void strings_are_read(void **state)
 {
     (void)state;
@@ -408,6 +519,10 @@ int main(void)
         cmocka_unit_test(the_catalog_is_read),
         cmocka_unit_test(a_wrong_catalog_is_refused),
         cmocka_unit_test(kv_pairs_are_read),
+        cmocka_unit_test(a_node_says_of_its_services_what_they_say_themselves),
+        cmocka_unit_test(a_place_covers_what_no_check_shows),
+        cmocka_unit_test(a_node_without_services_and_a_wrong_one),
+        cmocka_unit_test(the_names_of_nodes_are_read),
         cmocka_unit_test(strings_are_read),
         cmocka_unit_test(shortage_is_told_apart_from_bad_input),
     };

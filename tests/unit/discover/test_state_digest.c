@@ -73,6 +73,25 @@ static void members_are_told_apart_from_their_health(void **state)
     assert_int_not_equal(members_of("[" WEB "]"), members_of("[" WEB2 "]"));
 }
 
+static uint64_t nodes_of(const char *text)
+{
+    struct state_digest digest;
+    read_state(&digest, text);
+    uint64_t nodes = digest.nodes;
+    state_digest_fini(&digest);
+    return nodes;
+}
+
+static void checks_of_nodes_are_told_apart_from_the_services(void **state)
+{
+    (void)state;
+    uint64_t good = nodes_of("[" WEB "," SERF("passing") "]");
+    assert_int_equal(nodes_of("[" API "," SERF("passing") "," WEB2 "]"), good);
+    assert_int_not_equal(nodes_of("[" WEB "," SERF("critical") "]"), good);
+    assert_int_equal(nodes_of("[" WEB "]"), 0);
+    assert_int_equal(nodes_of("[]"), 0);
+}
+
 static void a_change_shows_in_its_service_only(void **state)
 {
     (void)state;
@@ -160,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_output_and_pieces_do_not_matter),
         cmocka_unit_test(members_are_told_apart_from_their_health),
+        cmocka_unit_test(checks_of_nodes_are_told_apart_from_the_services),
         cmocka_unit_test(a_change_shows_in_its_service_only),
         cmocka_unit_test(a_node_check_shows_in_all_services_of_the_node),
         cmocka_unit_test(unknown_services_and_empty_lists_are_zero),
