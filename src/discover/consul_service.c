@@ -127,6 +127,12 @@ static void service_touch(struct service *service)
     service_poll(service);
 }
 
+// Soon after its start a server may answer from a log that it has not yet read to its end.
+static enum read_mode confirming_mode(const struct consul *consul)
+{
+    return clock_now_ms() < consul->agent.settled_at_ms ? READ_CONSISTENT : READ_DEFAULT;
+}
+
 void service_check_gone(struct service *service)
 {
     if (!service->has_data || service->defs.count == 0) {
@@ -135,7 +141,7 @@ void service_check_gone(struct service *service)
         return;
     }
     service->is_confirming = true;
-    watch_read(&service->watch, READ_DEFAULT);
+    watch_read(&service->watch, confirming_mode(service->consul));
 }
 
 // Delivers the list and takes it over; on failure it is freed and nothing has changed.
@@ -218,12 +224,12 @@ static int on_answer(struct watch *watch, const struct http_response *response, 
         health_answer_fini(&answer);
         return err_set(err, ERR_DENIED, "the token may not read its instances any more");
     }
-    bool is_fresh = watch->was_full && watch->sent_mode >= READ_DEFAULT;
+    bool is_fresh = watch->was_full && watch->sent_mode >= confirming_mode(consul);
     bool is_confirmed = service->is_confirming && is_fresh;
     bool is_verified = service->hold && watch->was_full && watch->sent_mode == READ_CONSISTENT;
     if (answer.count == 0 && service->defs.up > 0 && !is_confirmed && !is_verified) {
         service->is_confirming = true;
-        watch_read(watch, READ_DEFAULT);
+        watch_read(watch, confirming_mode(consul));
         health_answer_fini(&answer);
         return WATCH_UNCHANGED;
     }
