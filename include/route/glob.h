@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -20,5 +21,9 @@ MUST_CHECK struct glob *glob_new(struct str pattern, struct err *err);
 void glob_free(struct glob *glob);
 // Literal text that every match ends with; may be empty. Lives as long as the glob.
 struct str glob_tail(const struct glob *glob);
+// Which characters a text holds, as bits: a text that lacks some of those a pattern needs does not
+// match it. Much cheaper than glob_match where one text is compared with many patterns.
+uint64_t glob_chars(struct str text);
+uint64_t glob_needs(const struct glob *glob);
 // Stack: 16 KB. Texts are taken as UTF-8; a byte that is not counts as a character.
 bool glob_match(const struct glob *glob, struct str text);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pattern becomes a small program for a set-of-states machine (Thompson): every step over one
-// character of the text moves all live states at once, so time is bounded by text times program and
-// nothing is ever tried twice. The literal text that every match must begin and end with is kept
-// aside; comparing it first settles most texts without running the machine, and all of them for
-// "a*b".
+// A pattern becomes a small program. Without braces it is a row of pieces, each of a fixed number
+// of characters, with stars between them: taking each piece where it first occurs is always right.
+// With braces it is a set-of-states machine (Thompson): every step over one character of the text
+// moves all live states at once. In both ways time is bounded by text times program. The literal
+// text that every match must begin and end with is kept aside; comparing it first settles most
+// texts without running anything, and all of them for "a*b".
 #include "route/glob.h"
 
 #include <stdint.h>
@@ -39,6 +40,8 @@ struct glob {
     struct str tail; // owned; what every match ends with, never overlapping head
     bool is_literal; // head is all there is
     bool is_simple;  // head, any run, tail
+    bool is_flat;    // no braces
+    uint64_t needs;  // glob_chars of what every match holds
     uint32_t count;
     uint32_t *set; // points behind the steps
     struct glob_step steps[];
@@ -52,6 +55,7 @@ struct compiler {
     uint32_t set_count;
     uint32_t special_count; // steps that are not OP_CHAR, or stand in braces
     size_t head_len, tail_len;
+    uint64_t needs;
     struct glob_step steps[GLOB_OPS_MAX];
     uint32_t set[GLOB_MAX];
     char head[GLOB_MAX], tail[GLOB_MAX];
@@ -64,6 +68,22 @@ bool glob_is_pattern(struct str text)
             return true;
     }
     return false;
+}
+
+uint64_t glob_chars(struct str text)
+{
+    uint64_t chars = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        // Letters and digits have a bit each, all else shares the rest.
+        unsigned bit = 36U + c % 28U;
+        if (c >= 'a' && c <= 'z')
+            bit = c - (unsigned)'a';
+        else if (c >= '0' && c <= '9')
+            bit = 26U + c - (unsigned)'0';
+        chars |= (uint64_t)1 << bit;
+    }
+    return chars;
 }
 
 // Takes one character off; a byte that is not UTF-8 is a character of its own, beyond Unicode.
@@ -107,6 +127,7 @@ static void compile_char(struct compiler *c, unsigned depth)
     emit(c, OP_CHAR, code, 0);
     if (depth > 0)
         return;
+    c->needs |= glob_chars(str_upto(before, len));
     if (c->special_count == 0) {
         memcpy(c->head + c->head_len, before.ptr, len);
         c->head_len += len;
@@ -248,9 +269,12 @@ static struct glob *glob_of(const struct compiler *c)
     glob->is_literal = c->special_count == 0;
     // One star and literals: counted in steps, as a run of stars was merged into one.
     size_t stars = 0, chars = 0;
+    glob->is_flat = true;
+    glob->needs = c->needs;
     for (uint32_t i = 0; i < c->count; i++) {
         stars += c->steps[i].op == OP_STAR;
         chars += c->steps[i].op == OP_CHAR;
+        glob->is_flat = glob->is_flat && c->steps[i].op != OP_SPLIT && c->steps[i].op != OP_JUMP;
     }
     glob->is_simple = stars == 1 && chars + stars + 1 == c->count;
     return glob;
@@ -287,6 +311,7 @@ struct glob *glob_new(struct str pattern, struct err *err)
     c->err = err;
     c->count = c->set_count = c->special_count = 0;
     c->head_len = c->tail_len = 0;
+    c->needs = 0;
     struct glob *glob = NULL;
     if (compile_sequence(c, 0) == 0) {
         emit(c, OP_MATCH, 0, 0);
@@ -306,6 +331,11 @@ void glob_free(struct glob *glob)
 struct str glob_tail(const struct glob *glob)
 {
     return glob->is_literal ? glob->head : glob->tail;
+}
+
+uint64_t glob_needs(const struct glob *glob)
+{
+    return glob->needs;
 }
 
 // Live states of one position in the text.
@@ -390,6 +420,71 @@ static bool run(const struct glob *glob, struct str text)
     return text.len == 0 && m.has_match;
 }
 
+// Whether the text begins with what the steps [from, to) take, a character each; *rest is behind
+// it.
+static bool begins_with(const struct glob *glob, uint32_t from, uint32_t to, struct str text,
+                        struct str *rest)
+{
+    for (uint32_t at = from; at < to; at++) {
+        if (text.len == 0 || !takes(glob, &glob->steps[at], take_char(&text)))
+            return false;
+    }
+    *rest = text;
+    return true;
+}
+
+// The first place in the text where the steps [from, to) match; *rest is behind it.
+static bool find_piece(const struct glob *glob, uint32_t from, uint32_t to, struct str text,
+                       struct str *rest)
+{
+    const struct glob_step *first = &glob->steps[from];
+    bool begins_with_byte = first->op == OP_CHAR && first->lo < 0x80; // no part of another
+    while (text.len > 0) {
+        if (begins_with_byte) {
+            const char *at = memchr(text.ptr, (int)first->lo, text.len);
+            if (!at)
+                return false;
+            text = str_from(text, (size_t)(at - text.ptr));
+        }
+        if (begins_with(glob, from, to, text, rest))
+            return true;
+        take_char(&text);
+    }
+    return false;
+}
+
+// The steps from `from` to the end of the program match the end of the text.
+static bool ends_with(const struct glob *glob, uint32_t from, struct str text)
+{
+    size_t left = 0;
+    for (struct str rest = text; rest.len > 0; left++)
+        take_char(&rest);
+    uint32_t end = glob->count - 1; // OP_MATCH
+    for (; left > end - from; left--)
+        take_char(&text);
+    return begins_with(glob, from, end, text, &text) && text.len == 0;
+}
+
+static bool match_pieces(const struct glob *glob, struct str text)
+{
+    uint32_t from = 0;
+    bool is_first = true;
+    for (uint32_t at = 0; at + 1 < glob->count; at++) {
+        if (glob->steps[at].op != OP_STAR)
+            continue;
+        bool is_found = is_first     ? begins_with(glob, from, at, text, &text)
+                        : from == at ? true
+                                     : find_piece(glob, from, at, text, &text);
+        if (!is_found)
+            return false;
+        is_first = false;
+        from = at + 1;
+    }
+    if (is_first)
+        return begins_with(glob, from, glob->count - 1, text, &text) && text.len == 0;
+    return ends_with(glob, from, text);
+}
+
 bool glob_match(const struct glob *glob, struct str text)
 {
     if (glob->is_literal)
@@ -397,5 +492,5 @@ bool glob_match(const struct glob *glob, struct str text)
     if (text.len < glob->head.len + glob->tail.len || !str_starts_with(text, glob->head) ||
         !str_ends_with(text, glob->tail))
         return false;
-    return glob->is_simple || run(glob, text);
+    return glob->is_simple || (glob->is_flat ? match_pieces(glob, text) : run(glob, text));
 }

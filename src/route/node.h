@@ -75,6 +75,7 @@ uint64_t host_hash(struct str host);
 struct pattern {
     struct str host;   // the pattern itself, the key of its host node; in the set's arena
     struct glob *glob; // owned
+    uint64_t needs;    // glob_needs
     uint32_t port;     // 80 or 443 when it ends with that port, else 0
 };
 

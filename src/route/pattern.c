@@ -130,6 +130,7 @@ static int add_pattern(struct pattern_set *set, struct str host)
     pattern->glob = glob_new(host, NULL);
     if (!pattern->glob)
         return ERR_NOMEM;
+    pattern->needs = glob_needs(pattern->glob);
     set->count++;
     return 0;
 }
@@ -178,6 +179,7 @@ struct search {
     const struct pattern_set *set;
     struct str host;
     struct str with_port;
+    uint64_t chars; // of with_port
     uint32_t default_port;
     uint32_t from; // ranks below are done
     uint32_t best; // lowest rank that matched, or the number of patterns
@@ -198,6 +200,8 @@ static void search_bucket(struct search *s, struct str tail)
     }
     for (; low < bucket->count && bucket->ranks[low] < s->best; low++) {
         const struct pattern *pattern = &s->set->at[bucket->ranks[low]];
+        if (pattern->needs & ~s->chars)
+            continue;
         // A pattern that names the connection's default port stands for the host without it.
         bool names_default = pattern->port != 0 && pattern->port == s->default_port;
         if (glob_match(pattern->glob, names_default ? s->with_port : s->host))
@@ -216,7 +220,8 @@ static void search_tails(struct search *s, struct str host)
 const struct pattern *pattern_set_next(const struct pattern_set *set, uint32_t *rank,
                                        struct str host, struct str with_port, uint32_t default_port)
 {
-    struct search s = {set, host, with_port, default_port, *rank, (uint32_t)set->count};
+    struct search s = {set,          host,  with_port,           glob_chars(with_port),
+                       default_port, *rank, (uint32_t)set->count};
     search_tails(&s, host);
     if (set->has_ports)
         search_tails(&s, with_port);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first line is a pattern, the rest a text. A name that is no pattern matches itself only; "*"
-// around a pattern matches whatever it matched; every match ends with the pattern's tail; escaping
-// all of a text makes a pattern that matches it.
+// around a pattern matches whatever it matched; every match ends with the pattern's tail and holds
+// the characters it needs; escaping all of a text makes a pattern that matches it. In braces a
+// pattern matches the same, though another machine does it.
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -54,6 +55,24 @@ static void check_escaped(struct str text)
     glob_free(glob);
 }
 
+static void check_braced(struct str pattern, struct str text, bool is_match)
+{
+    char braced[1024];
+    for (size_t i = 0; i < pattern.len; i++) {
+        if (strchr(",{}\\", pattern.ptr[i]))
+            return; // means something else in them
+    }
+    if (pattern.len + 2 > sizeof braced)
+        return;
+    braced[0] = '{';
+    memcpy(braced + 1, pattern.ptr, pattern.len);
+    braced[pattern.len + 1] = '}';
+    struct glob *glob = glob_new(str_make(braced, pattern.len + 2), NULL);
+    require(glob != NULL);
+    require(glob_match(glob, text) == is_match);
+    glob_free(glob);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -74,8 +93,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool is_match = glob_match(glob, text);
     if (!glob_is_pattern(pattern))
         require(is_match == str_eq(pattern, text));
+    if (pattern.len > 0)
+        check_braced(pattern, text, is_match);
     if (is_match) {
         require(str_ends_with(text, glob_tail(glob)));
+        require(!(glob_needs(glob) & ~glob_chars(text)));
         if (pattern.len > 0)
             check_surrounded(pattern, text);
     }

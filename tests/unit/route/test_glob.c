@@ -12,6 +12,7 @@ static bool matches(const char *pattern, const char *text)
     if (!glob)
         fail_msg("%s: %s", pattern, err.text);
     bool is_match = glob_match(glob, str_of(text));
+    assert_true(!is_match || !(glob_needs(glob) & ~glob_chars(str_of(text))));
     glob_free(glob);
     return is_match;
 }
