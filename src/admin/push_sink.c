@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -136,9 +135,11 @@ void sink_peer_init(struct sink_peer *peer, struct sink *sink, struct str addr,
     // A literal needs no look-up: lines can go at once.
     struct sockaddr_in *v4 = (struct sockaddr_in *)&peer->addr;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&peer->addr;
-    int port = atoi(peer->port);
-    peer->has_addr =
-        uv_ip4_addr(peer->host, port, v4) == 0 || uv_ip6_addr(peer->host, port, v6) == 0;
+    uint64_t number;
+    bool has_number = str_to_u64(str_of(peer->port), &number) && number <= UINT16_MAX;
+    int port = has_number ? (int)number : 0;
+    peer->has_addr = has_number && (uv_ip4_addr(peer->host, port, v4) == 0 ||
+                                    uv_ip6_addr(peer->host, port, v6) == 0);
     peer->sink = sink;
     peer->on_found = on_found;
     peer->lookup.data = peer;

@@ -217,7 +217,8 @@ static void read_code(struct sample *sample, struct code_sample *own,
             const struct hist *hist = code_hists_at(&blocks[k]->durations, slot, &code);
             if (!hist)
                 break;
-            if (code_sample_get(sample, code) != own)
+            const struct code_sample *found = code_sample_get(sample, code);
+            if (!found || found != own)
                 continue;
             hists[hist_count++] = hist;
             sum_us += code_hists_sum_us(&blocks[k]->durations, slot);
