@@ -95,7 +95,7 @@ void prom_bound_text(double bound, char text[PROM_BOUND_TEXT_MAX])
         if (strtod(scientific, NULL) == bound)
             break;
     }
-    int exponent = atoi(strchr(scientific, 'e') + 1);
+    int exponent = (int)strtol(strchr(scientific, 'e') + 1, NULL, 10);
     if (exponent < -4 || exponent >= 6)
         memcpy(text, scientific, sizeof scientific);
     else
