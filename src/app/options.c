@@ -47,6 +47,20 @@ const struct option_value *option_value(const struct option_storage *storage, co
     return value_of(storage, row);
 }
 
+struct str option_text(const struct option_storage *storage, const char *key)
+{
+    return option_value(storage, key)->text;
+}
+
+int option_entries(struct option_storage *storage, const struct option_row *row, size_t max,
+                   const char *what, struct value_entries *entries, struct err *err)
+{
+    int rc = value_to_entries(&storage->arena, option_text(storage, row->key), entries, err);
+    if (rc == 0 && entries->count > max)
+        rc = err_set(err, ERR_INVALID, "more than %zu %s", max, what);
+    return rc;
+}
+
 struct str option_environment(const struct option_storage *storage, const char *name)
 {
     struct str prefix = str_of(name);

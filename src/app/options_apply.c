@@ -11,15 +11,10 @@ static int out_of_memory(struct err *err)
     return err_set(err, ERR_NOMEM, "out of memory");
 }
 
-static struct str text_of(const struct option_storage *storage, const char *key)
-{
-    return option_value(storage, key)->text;
-}
-
 static bool flag_of(const struct option_storage *storage, const char *key)
 {
     bool is_set = false;
-    return value_to_bool(text_of(storage, key), &is_set) && is_set;
+    return value_to_bool(option_text(storage, key), &is_set) && is_set;
 }
 
 // proxy.workers > GOMAXPROCS of the environment > runtime.gomaxprocs, as with fabio; what is no
@@ -34,7 +29,7 @@ int option_apply_gomaxprocs(struct options *options, struct option_storage *stor
         return 0;
     if (value_to_int(option_environment(storage, "GOMAXPROCS"), &number) && number > 0) {
         options->worker_source = STR("environment GOMAXPROCS");
-    } else if (value_to_int(text_of(storage, row->key), &number) && number > 0) {
+    } else if (value_to_int(option_text(storage, row->key), &number) && number > 0) {
         options->worker_source = option_value(storage, row->key)->origin;
     } else {
         options->worker_source = STR("the CPUs it may use");
@@ -54,7 +49,7 @@ int option_apply_bgp_peers(struct options *options, struct option_storage *stora
     (void)options;
     static const char *const NUMBERS[] = {"port", "asn", "multihoplength"};
     struct value_entries entries;
-    int rc = value_to_entries(&storage->arena, text_of(storage, row->key), &entries, err);
+    int rc = option_entries(storage, row, SIZE_MAX, "peers", &entries, err);
     for (size_t i = 0; rc == 0 && i < entries.count; i++) {
         struct str text;
         uint64_t number;
@@ -75,7 +70,7 @@ int option_apply_trusted(struct options *options, struct option_storage *storage
                          const struct option_row *row, struct err *err)
 {
     struct proxy_config *proxy = &options->proxy;
-    struct str rest = text_of(storage, row->key);
+    struct str rest = option_text(storage, row->key);
     for (struct str member; value_list_next(&rest, &member);) {
         if (proxy->trusted_count == TRUSTED_NETS_MAX)
             return err_set(err, ERR_INVALID, "more than %d address blocks", TRUSTED_NETS_MAX);
@@ -89,7 +84,7 @@ int option_apply_trusted(struct options *options, struct option_storage *storage
 int option_apply_local_ip(struct options *options, struct option_storage *storage,
                           const struct option_row *row, struct err *err)
 {
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     struct str *local_ip = &options->proxy.compose.local_ip;
     if (str_eq(text, STR("auto"))) {
         *local_ip = interface_local_ip(&storage->arena);
@@ -105,7 +100,7 @@ int option_apply_sts(struct options *options, struct option_storage *storage,
                      const struct option_row *row, struct err *err)
 {
     int64_t max_age = 0;
-    if (!value_to_int(text_of(storage, row->key), &max_age) || max_age == 0)
+    if (!value_to_int(option_text(storage, row->key), &max_age) || max_age == 0)
         return 0;
     char text[96];
     int len = snprintf(text, sizeof text, "max-age=%lld%s%s", (long long)max_age,
@@ -118,7 +113,7 @@ int option_apply_sts(struct options *options, struct option_storage *storage,
 int option_apply_consul_addr(struct options *options, struct option_storage *storage,
                              const struct option_row *row, struct err *err)
 {
-    struct str text = str_trim(text_of(storage, row->key));
+    struct str text = str_trim(option_text(storage, row->key));
     bool is_socket = str_starts_with(text, STR("unix://"));
     struct str copy = arena_str(&storage->arena, text);
     if (!copy.ptr)
@@ -144,7 +139,7 @@ int option_apply_kv_path(struct options *options, struct option_storage *storage
                          const struct option_row *row, struct err *err)
 {
     (void)options;
-    if (!str_starts_with(text_of(storage, row->key), STR("/")))
+    if (!str_starts_with(option_text(storage, row->key), STR("/")))
         return err_set(err, ERR_INVALID, "must begin with /");
     return 0;
 }
@@ -153,7 +148,7 @@ int option_apply_register_addr(struct options *options, struct option_storage *s
                                const struct option_row *row, struct err *err)
 {
     struct arena *arena = &storage->arena;
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     if (text.len == 0)
         text = options->admin.addr;
     struct str host;
@@ -194,8 +189,8 @@ int option_apply_access_log(struct options *options, struct option_storage *stor
                             const struct option_row *row, struct err *err)
 {
     const struct access_format *format;
-    int rc = access_format_compile(&storage->arena, text_of(storage, row->key), &format, err);
-    if (rc == 0 && text_of(storage, "log.access.target").len != 0)
+    int rc = access_format_compile(&storage->arena, option_text(storage, row->key), &format, err);
+    if (rc == 0 && option_text(storage, "log.access.target").len != 0)
         options->proxy.access_log = format;
     return rc;
 }
@@ -203,7 +198,7 @@ int option_apply_access_log(struct options *options, struct option_storage *stor
 int option_apply_gzip_types(struct options *options, struct option_storage *storage,
                             const struct option_row *row, struct err *err)
 {
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     if (text.len == 0)
         return 0;
     return gzip_types_compile(&storage->arena, text, &options->proxy.gzip_types, err);
@@ -213,7 +208,7 @@ int option_apply_access_target(struct options *options, struct option_storage *s
                                const struct option_row *row, struct err *err)
 {
     (void)options;
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     if (text.len == 0 || str_eq(text, STR("stdout")))
         return 0;
     return err_set(err, ERR_INVALID, "must be stdout or empty");
@@ -222,7 +217,7 @@ int option_apply_access_target(struct options *options, struct option_storage *s
 int option_apply_log_level(struct options *options, struct option_storage *storage,
                            const struct option_row *row, struct err *err)
 {
-    if (log_level_parse(text_of(storage, row->key), &options->log_level))
+    if (log_level_parse(option_text(storage, row->key), &options->log_level))
         return 0;
     return err_set(err, ERR_INVALID, "must be TRACE, DEBUG, INFO, WARN, ERROR or FATAL");
 }
@@ -231,7 +226,7 @@ int option_apply_routes_log(struct options *options, struct option_storage *stor
                             const struct option_row *row, struct err *err)
 {
     static const char *const NAMES[] = {"delta", "all", "detail"};
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     if (text.len == 0)
         return 0;
     option_warn(storage, "proxy.log.routes is an old name; use log.routes.format");
@@ -247,7 +242,7 @@ int option_apply_routes_log(struct options *options, struct option_storage *stor
 int option_apply_ui_path(struct options *options, struct option_storage *storage,
                          const struct option_row *row, struct err *err)
 {
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     if (text.len && *text.ptr != '/')
         return err_set(err, ERR_INVALID, "must begin with /");
     while (str_ends_with(text, STR("/")))
@@ -260,7 +255,7 @@ int option_apply_header_name(struct options *options, struct option_storage *sto
                              const struct option_row *row, struct err *err)
 {
     (void)options;
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         bool is_alnum = (c >= '0' && c <= '9') || (char_lower(c) >= 'a' && char_lower(c) <= 'z');
@@ -274,7 +269,7 @@ int option_apply_header_value(struct options *options, struct option_storage *st
                               const struct option_row *row, struct err *err)
 {
     (void)options;
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     for (size_t i = 0; i < text.len; i++) {
         if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
             return err_set(err, ERR_INVALID, "has a control character");
@@ -287,7 +282,7 @@ int option_apply_duration_text(struct options *options, struct option_storage *s
 {
     (void)options;
     uint32_t ms;
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     if (text.len == 0 || value_to_duration_ms(text, &ms))
         return 0;
     return err_set(err, ERR_INVALID, "must be a duration like 30s or 1m30s");

@@ -100,8 +100,7 @@ int option_apply_auth(struct options *options, struct option_storage *storage,
                       const struct option_row *row, struct err *err)
 {
     struct value_entries entries;
-    int rc =
-        value_to_entries(&storage->arena, option_value(storage, row->key)->text, &entries, err);
+    int rc = option_entries(storage, row, SIZE_MAX, "schemes", &entries, err);
     for (size_t i = 0; rc == 0 && i < entries.count; i++) {
         struct auth_scheme_config scheme = {0};
         rc = parse_scheme(&storage->arena, &entries.items[i], &scheme, err);

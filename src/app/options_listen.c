@@ -113,12 +113,9 @@ int option_apply_cert_sources(struct options *options, struct option_storage *st
 {
     struct proxy_config *proxy = &options->proxy;
     struct value_entries entries;
-    int rc =
-        value_to_entries(&storage->arena, option_value(storage, row->key)->text, &entries, err);
+    int rc = option_entries(storage, row, CERT_SOURCES_MAX, "certificate sources", &entries, err);
     if (rc)
         return rc;
-    if (entries.count > CERT_SOURCES_MAX)
-        return err_set(err, ERR_INVALID, "more than %d certificate sources", CERT_SOURCES_MAX);
     for (size_t i = 0; i < entries.count && rc == 0; i++)
         rc = apply_cert_source(&proxy->cert_sources[i], &entries.items[i], storage, err);
     proxy->cert_source_count = (unsigned)entries.count;
@@ -278,7 +275,7 @@ static uint32_t duration_of(const struct option_storage *storage, const char *ke
 {
     uint32_t ms = 0;
     // The text has passed the same check before.
-    return value_to_duration_ms(option_value(storage, key)->text, &ms) ? ms : 0;
+    return value_to_duration_ms(option_text(storage, key), &ms) ? ms : 0;
 }
 
 int option_apply_listeners(struct options *options, struct option_storage *storage,
@@ -286,12 +283,9 @@ int option_apply_listeners(struct options *options, struct option_storage *stora
 {
     struct proxy_config *proxy = &options->proxy;
     struct value_entries entries;
-    int rc =
-        value_to_entries(&storage->arena, option_value(storage, row->key)->text, &entries, err);
+    int rc = option_entries(storage, row, LISTENERS_MAX, "listeners", &entries, err);
     if (rc)
         return rc;
-    if (entries.count > LISTENERS_MAX)
-        return err_set(err, ERR_INVALID, "more than %d listeners", LISTENERS_MAX);
     for (size_t i = 0; i < entries.count && rc == 0; i++) {
         struct listener_config *listener = &proxy->listeners[i];
         listener->read_timeout_ms = duration_of(storage, "proxy.readtimeout");
@@ -317,8 +311,7 @@ int option_apply_ui_addr(struct options *options, struct option_storage *storage
 {
     struct listener_config *listener = &options->admin_listener;
     struct value_entries entries;
-    int rc =
-        value_to_entries(&storage->arena, option_value(storage, row->key)->text, &entries, err);
+    int rc = option_entries(storage, row, LISTENERS_MAX, "listeners", &entries, err);
     if (rc)
         return rc;
     if (entries.count != 1)

@@ -7,11 +7,6 @@
 #include "app/metrics_prefix.h"
 #include "options_row.h"
 
-static struct str text_of(const struct option_storage *storage, const char *key)
-{
-    return option_value(storage, key)->text;
-}
-
 static const struct {
     const char *name;
     enum push_target target;
@@ -45,7 +40,7 @@ static int apply_target(struct metrics_config *metrics, struct str name, struct 
 int option_apply_metrics_target(struct options *options, struct option_storage *storage,
                                 const struct option_row *row, struct err *err)
 {
-    struct str rest = text_of(storage, row->key);
+    struct str rest = option_text(storage, row->key);
     for (struct str member; value_list_next(&rest, &member);) {
         int rc = apply_target(&options->admin.metrics, member, err);
         if (rc)
@@ -78,7 +73,7 @@ int option_apply_metrics_prefix(struct options *options, struct option_storage *
     // Whoever asks for fabio's names wants those that the dashboards have.
     if (options->admin.metrics.uses_fabio_names && str_eq(exec, STR("tagway")))
         exec = STR("fabio");
-    return metrics_prefix_expand(&storage->arena, text_of(storage, row->key), str_of(hostname),
+    return metrics_prefix_expand(&storage->arena, option_text(storage, row->key), str_of(hostname),
                                  exec, &options->admin.metrics.prefix, err);
 }
 
@@ -90,7 +85,7 @@ int option_apply_metrics_addr(struct options *options, struct option_storage *st
     enum push_target target = strstr(row->key, ".graphite.")    ? PUSH_GRAPHITE
                               : strstr(row->key, ".dogstatsd.") ? PUSH_DOGSTATSD
                                                                 : PUSH_STATSD;
-    struct str text = str_trim(text_of(storage, row->key));
+    struct str text = str_trim(option_text(storage, row->key));
     if (!metrics->is_pushed_to[target])
         return 0;
     if (text.len == 0)
@@ -104,7 +99,7 @@ int option_apply_metrics_addr(struct options *options, struct option_storage *st
 int option_apply_metrics_path(struct options *options, struct option_storage *storage,
                               const struct option_row *row, struct err *err)
 {
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     if (!str_starts_with(text, STR("/")))
         return err_set(err, ERR_INVALID, "must begin with /");
     for (size_t i = 0; i < text.len; i++) {
@@ -121,7 +116,7 @@ int option_apply_metrics_subsystem(struct options *options, struct option_storag
 {
     (void)err;
     struct metrics_config *metrics = &options->admin.metrics;
-    metrics->subsystem = text_of(storage, row->key);
+    metrics->subsystem = option_text(storage, row->key);
     if (metrics->subsystem.len && !metrics->uses_fabio_names)
         option_warn(storage,
                     "%s from %.*s has no effect: it is part of fabio's names, see "

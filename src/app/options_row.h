@@ -80,6 +80,13 @@ struct option_storage {
 };
 
 const struct option_value *option_value(const struct option_storage *storage, const char *key);
+// The text of a row's value.
+struct str option_text(const struct option_storage *storage, const char *key);
+// A row's value as a key-value list of at most `max` entries (`what`: their name in the plural). 0,
+// or a code and err.
+MUST_CHECK int option_entries(struct option_storage *storage, const struct option_row *row,
+                              size_t max, const char *what, struct value_entries *entries,
+                              struct err *err);
 // Value of an environment variable, as it is spelled; STR_NULL when there is none.
 struct str option_environment(const struct option_storage *storage, const char *name);
 // Checks a text against the type alone: 0, or ERR_INVALID with what it must be.

@@ -10,7 +10,7 @@ int option_apply_ca_file(struct options *options, struct option_storage *storage
                          const struct option_row *row, struct err *err)
 {
     (void)options;
-    struct str path = option_value(storage, row->key)->text;
+    struct str path = option_text(storage, row->key);
     if (path.len == 0)
         return 0;
     struct tls_context *context = tls_context_new(path, STR_NULL, err);
@@ -23,7 +23,7 @@ int option_apply_ca_path(struct options *options, struct option_storage *storage
 {
     (void)options;
     char path[1024];
-    struct str text = option_value(storage, row->key)->text;
+    struct str text = option_text(storage, row->key);
     struct stat found;
     if (text.len == 0)
         return 0;

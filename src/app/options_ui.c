@@ -5,16 +5,11 @@
 
 enum { REFRESH_LEAST_MS = 1000 };
 
-static struct str text_of(const struct option_storage *storage, const char *key)
-{
-    return option_value(storage, key)->text;
-}
-
 int option_apply_link_scheme(struct options *options, struct option_storage *storage,
                              const struct option_row *row, struct err *err)
 {
     (void)options;
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     if (text.len == 0 || str_eq(text, STR("http")) || str_eq(text, STR("https")))
         return 0;
     return err_set(err, ERR_INVALID, "must be http, https or empty");
@@ -24,7 +19,7 @@ int option_apply_link_port(struct options *options, struct option_storage *stora
                            const struct option_row *row, struct err *err)
 {
     (void)options;
-    struct str text = text_of(storage, row->key);
+    struct str text = option_text(storage, row->key);
     uint64_t port;
     if (text.len == 0 || (str_to_u64(text, &port) && port > 0 && port <= 65535))
         return 0;
@@ -68,7 +63,7 @@ int option_apply_ui_auth(struct options *options, struct option_storage *storage
 {
     struct admin_login *login = &options->admin.login;
     struct value_entries entries;
-    int rc = value_to_entries(&storage->arena, text_of(storage, row->key), &entries, err);
+    int rc = option_entries(storage, row, SIZE_MAX, "schemes", &entries, err);
     if (rc || entries.count == 0)
         return rc;
     if (entries.count > 1)
