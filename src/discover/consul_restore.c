@@ -47,7 +47,7 @@ static int restore_service(struct consul *consul, const struct snapshot_service 
     }
     if (status == 0)
         status = feed_set_service(consul->feed, service->name, defs.items, defs.count);
-    if (status < 0) {
+    if (status != 0) {
         // A service without data is one that Consul is asked about.
         def_list_fini(&defs);
         return status;
