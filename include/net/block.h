@@ -10,7 +10,7 @@
 
 #include "base/attr.h"
 
-enum { BLOCK_SIZES = 5, BLOCK_MAX = 68 << 10 };
+enum { BLOCK_SIZES = 5, BLOCK_MAX = 70 << 10 };
 
 struct block {
     struct block *next; // owner's chain, or the pool's free list

@@ -12,10 +12,12 @@
 #include "base/list.h"
 #include "base/rng.h"
 #include "net/block.h"
+#include "net/splice.h"
 #include "net/wheel.h"
 
 enum {
-    LOOP_READ_SCRATCH = 64 << 10, // one read; with 16 KiB large bodies cost twice as much CPU
+    LOOP_READ_SCRATCH = 66 << 10,  // one read: 64 KiB with a head in front
+    LOOP_BULK_SCRATCH = 128 << 10, // one read of a large body
     LOOP_OUT_SCRATCH =
         72 << 10, // a composed head: the largest incoming one plus what the proxy adds
 };
@@ -33,8 +35,9 @@ struct net_loop {
     struct block_pool blocks;
     struct rng rng;
     char
-        *read_scratch; // LOOP_READ_SCRATCH bytes; content is valid until the next read on this loop
+        *read_scratch; // LOOP_BULK_SCRATCH bytes; content is valid until the next read on this loop
     char *out_scratch; // LOOP_OUT_SCRATCH bytes, for one composition at a time
+    struct splice splice; // opened by whoever wants it; see sock_pace
 
     uv_timer_t tick; // runs the wheel while timers are armed
     uv_prepare_t prepare;

@@ -26,6 +26,9 @@ struct sock_events {
     void (*on_connected)(struct sock *sock, int status); // 0 or a libuv error code
     // bytes lie in the loop's read scratch and may be changed in place; valid during the call.
     void (*on_data)(struct sock *sock, char *bytes, size_t len);
+    // `len` bytes lie in the loop's pipe: sock_write_piped passes them on during the call, else
+    // they are lost. Called only after sock_pace has allowed it.
+    void (*on_piped)(struct sock *sock, size_t len);
     // The peer sent FIN (with TLS: said goodbye; a bare FIN is a failure). With TLS it may follow
     // on_data at once, even if reading was stopped there.
     void (*on_end)(struct sock *sock);
@@ -55,7 +58,8 @@ struct sock {
     const struct sock_events *events;
     struct sock_flush *flush; // NULL: nothing pending
     struct sock_layer *layer; // NULL: plain; owned
-    uint32_t read_max;        // bytes of one read; 0: all the scratch. See sock_pace, sock_fit
+    uint32_t read_max;        // bytes of one read; 0: LOOP_READ_SCRATCH. See sock_pace, sock_fit
+    uint32_t splice_max;      // bytes that may come through the loop's pipe; 0: none
     bool is_reading;
     bool is_closing;
     bool is_ending;    // sock_end was called
@@ -97,13 +101,28 @@ size_t sock_pending_bytes(const struct sock *sock);
 // of them means that it reads.
 uint64_t sock_unsent_bytes(const struct sock *sock);
 
+// What is known of the bytes that a source has still to give.
+struct sock_ahead {
+    uint64_t unseen; // so many may pass without being looked at
+    uint64_t bulk;   // one read may bring so many, if that is more than usual
+};
+
 // Between two socks that a body passes, after `len` bytes of source went to sink: keeps the next
 // read of source as small as what the kernel will take for sink, so that of what a peer does not
-// read little is held here. Costs a system call for large pieces only, or once the pace is slow.
-void sock_pace(struct sock *source, const struct sock *sink, size_t len);
+// read little is held here; and lets large pieces of plain socks pass through the loop's pipe
+// (on_piped). Costs a system call for large pieces only, or once the pace is slow.
+void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct sock_ahead ahead);
+// Sends what lies in the loop's pipe, as sock_write; not through a layer.
+MUST_CHECK int sock_write_piped(struct sock *sock);
+// The next read brings what any connection's may: nothing is known of it.
+static inline void sock_unpace(struct sock *sock)
+{
+    sock->read_max = 0;
+    sock->splice_max = 0;
+}
 
 // Keeps the reads to come so small that what they bring fits `room` bytes (with TLS all but the
-// last 16 KiB of them). read_max = 0 ends it.
+// last 16 KiB of them). sock_unpace ends it.
 void sock_fit(struct sock *sock, size_t room);
 
 // FIN after everything pending. Reading goes on.

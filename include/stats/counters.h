@@ -76,6 +76,7 @@
     X(gzipped, "Responses compressed for the client.")                                    \
     X(gzip_shed, "Responses sent as they are because too many were compressed.")          \
     X(gunzipped, "Responses unpacked for clients that did not ask for gzip.")             \
+    X(spliced_bytes, "Bytes of bodies that went through without being copied.")           \
     X(access_log_dropped, "Access log lines dropped because the log was full.")           \
     X(turns, "Turns of the worker's event loop.")                                         \
     LIMIT_COUNTERS(X)

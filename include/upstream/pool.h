@@ -67,6 +67,7 @@ struct upstream_conn_events {
     // 0, or a libuv error: already closing (tls_failure tells whether it was TLS).
     void (*on_connected)(struct upstream_conn *conn, int status);
     void (*on_data)(struct upstream_conn *conn, char *bytes, size_t len);
+    void (*on_piped)(struct upstream_conn *conn, size_t len); // see net/sock.h
     void (*on_end)(struct upstream_conn *conn);
     void (*on_failed)(struct upstream_conn *conn, int status);
     void (*on_drained)(struct upstream_conn *conn);

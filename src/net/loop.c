@@ -47,13 +47,14 @@ static void on_inbox(uv_async_t *async)
 int net_loop_init(struct net_loop *loop, void (*on_idle)(struct net_loop *loop))
 {
     *loop = (struct net_loop){.on_idle = on_idle};
-    loop->read_scratch = mem_alloc(LOOP_READ_SCRATCH);
+    loop->read_scratch = mem_alloc(LOOP_BULK_SCRATCH);
     loop->out_scratch = mem_alloc(LOOP_OUT_SCRATCH);
     if (!loop->read_scratch || !loop->out_scratch || uv_loop_init(&loop->uv) != 0) {
         mem_free(loop->read_scratch);
         mem_free(loop->out_scratch);
         return ERR_NOMEM;
     }
+    splice_init(&loop->splice);
     block_pool_init(&loop->blocks);
     rng_init_random(&loop->rng);
     wheel_init(&loop->wheel, uv_now(&loop->uv));
@@ -87,6 +88,7 @@ void net_loop_fini(struct net_loop *loop)
 {
     BUG_ON(uv_loop_close(&loop->uv) != 0);
     block_pool_fini(&loop->blocks);
+    splice_close(&loop->splice);
     mem_free(loop->read_scratch);
     mem_free(loop->out_scratch);
 }

@@ -7,6 +7,10 @@
 // A plain sock hands bytes through; one with a layer (sock_layer.h) hands them to the layer, which
 // tells the owner's events itself and sends by sock_send.
 //
+// Bytes that pass unseen (sock_pace) do not come to the scratch but to the loop's pipe (splice.h):
+// on_alloc fills it and gives libuv no buffer, on_read hands it on. What the other side does not
+// take is copied out of it and is pending output like any other.
+//
 // Pending output: at most one uv_write is under way, with everything in `sending`; what is written
 // meanwhile collects in `waiting` and goes out with the next one. When both are empty the flush is
 // freed and the owner told. Failure modes: memory is short -> UV_ENOMEM, the owner closes; the
@@ -29,6 +33,7 @@ enum {
     SENDING_MAX = 8,
     LAYER_HELD_MAX = 17 << 10, // the layer may have most of a record already
     FIT_MIN = 256,
+    PIPED_PER_TURN = 4, // pieces of one connection: then it is the turn of others
 };
 
 struct sock_flush {
@@ -81,15 +86,49 @@ int sock_connect(struct sock *sock, const struct sockaddr *address)
     return rc;
 }
 
+// Fills the loop's pipe. Returns how many bytes came; 0: they are to be read.
+static size_t fill_pipe(struct sock *sock)
+{
+    ssize_t got = splice_fill(&sock->loop->splice, sock_fd(sock), sock->splice_max);
+    // The error is told once: what reading takes for an end is none.
+    if (got < 0)
+        sock->is_broken = true;
+    return got > 0 ? (size_t)got : 0;
+}
+
+// Hands on what lies in the pipe, and more while it comes as fast as it goes.
+static void pass_piped(struct sock *sock)
+{
+    struct splice *pipe = &sock->loop->splice;
+    size_t asked, got = pipe->held;
+    for (int pieces = 1;; pieces++) {
+        asked = sock->splice_max;
+        sock->events->on_piped(sock, got);
+        splice_discard(pipe); // the owner had no use for it
+        if (pieces == PIPED_PER_TURN || got < asked || sock->is_closing || !sock->is_reading ||
+            sock->splice_max == 0)
+            return;
+        got = fill_pipe(sock);
+        if (got == 0)
+            return;
+    }
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
-    const struct sock *sock = sock_of(handle);
+    struct sock *sock = sock_of(handle);
+    if (UNLIKELY(sock->splice_max != 0) && fill_pipe(sock) > 0) {
+        // libuv tells on_read at once that there is no room to read to.
+        *buf = uv_buf_init(NULL, 0);
+        return;
+    }
     size_t headroom = UNLIKELY(sock->layer != NULL) ? SOCK_LAYER_HEADROOM : 0;
     buf->base = sock->loop->read_scratch + headroom;
-    buf->len = LOOP_READ_SCRATCH - headroom;
-    if (UNLIKELY(sock->read_max != 0))
-        buf->len = MIN(buf->len, (size_t)sock->read_max);
+    size_t len = UNLIKELY(sock->read_max != 0) ? sock->read_max : LOOP_READ_SCRATCH;
+    if (UNLIKELY(sock->layer != NULL))
+        len = MIN(len, (size_t)LOOP_READ_SCRATCH - headroom);
+    buf->len = len;
 }
 
 // libuv tells a reset that comes together with the last bytes as an end: it sees the hang-up and
@@ -110,6 +149,10 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     struct sock *sock = sock_of(stream);
     if (sock->is_closing || nread == 0)
         return;
+    if (UNLIKELY(sock->loop->splice.held > 0)) {
+        pass_piped(sock);
+        return;
+    }
     if (nread > 0) {
         if (UNLIKELY(sock->layer != NULL))
             sock->layer->ops->on_bytes(sock, buf->base, (size_t)nread);
@@ -297,23 +340,55 @@ uint64_t sock_unsent_bytes(const struct sock *sock)
     return unsent;
 }
 
-void sock_pace(struct sock *source, const struct sock *sink, size_t len)
+int sock_write_piped(struct sock *sock)
 {
-    if (LIKELY(len < SOCK_PACE_FROM && source->read_max == 0))
-        return;
+    struct splice *pipe = &sock->loop->splice;
+    BUG_ON(sock->layer);
+    if (sock->is_closing || sock->is_ending || sock->is_broken)
+        return UV_EPIPE;
+    int rc = sock->flush ? 0 : splice_pour(pipe, sock_fd(sock));
+    while (pipe->held > 0 && rc >= 0) {
+        struct iovec rest = {.iov_base = sock->loop->read_scratch};
+        rest.iov_len = splice_read(pipe, rest.iov_base, LOOP_BULK_SCRATCH);
+        rc = rest.iov_len ? keep(sock, &rest, 1, 0) : UV_EIO;
+    }
+    if (rc < 0)
+        sock->is_broken = true;
+    return rc;
+}
+
+// Bytes that the kernel will take for the sink, and send or keep.
+static uint32_t room_of(const struct sock *sink)
+{
     uint32_t info[SK_MEMINFO_VARS] = {0};
     socklen_t size = sizeof info;
-    source->read_max = 0;
     if (getsockopt(sock_fd(sink), SOL_SOCKET, SO_MEMINFO, info, &size) != 0)
-        return;
+        return UINT32_MAX;
     uint32_t used = info[SK_MEMINFO_WMEM_QUEUED];
-    uint32_t room = info[SK_MEMINFO_SNDBUF] > used ? info[SK_MEMINFO_SNDBUF] - used : 0;
+    // The kernel counts its own overhead too, up to as much again.
+    uint32_t room = info[SK_MEMINFO_SNDBUF] > used ? (info[SK_MEMINFO_SNDBUF] - used) / 2 : 0;
     int notsent = 0;
     if (ioctl(sock_fd(sink), SIOCOUTQNSD, &notsent) == 0)
-        room = MIN(room, 2u * (uint32_t)(SOCK_NOTSENT_MAX - MIN(notsent, (int)SOCK_NOTSENT_MAX)));
-    // The kernel counts its own overhead too, up to as much again.
-    if (room < 2 * LOOP_READ_SCRATCH)
-        source->read_max = MAX(room / 2, (uint32_t)SOCK_PACE_MIN);
+        room = MIN(room, (uint32_t)(SOCK_NOTSENT_MAX - MIN(notsent, (int)SOCK_NOTSENT_MAX)));
+    return room;
+}
+
+void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct sock_ahead ahead)
+{
+    bool is_slow = source->read_max != 0 && source->read_max < LOOP_READ_SCRATCH;
+    sock_unpace(source);
+    if (LIKELY(len < SOCK_PACE_FROM && !is_slow))
+        return;
+    uint32_t room = room_of(sink);
+    if (room < LOOP_READ_SCRATCH)
+        source->read_max = MAX(room, (uint32_t)SOCK_PACE_MIN);
+    else if (ahead.bulk > LOOP_READ_SCRATCH)
+        source->read_max =
+            (uint32_t)MIN(ahead.bulk, (uint64_t)MIN(room, (uint32_t)LOOP_BULK_SCRATCH));
+    if (ahead.unseen < SPLICE_MIN || room < SPLICE_MIN || source->layer || sink->layer ||
+        sock_has_pending(sink) || !splice_is_open(&source->loop->splice))
+        return;
+    source->splice_max = (uint32_t)MIN(ahead.unseen, (uint64_t)MIN(room, (uint32_t)SPLICE_MAX));
 }
 
 void sock_fit(struct sock *sock, size_t room)

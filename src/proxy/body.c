@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "base/err.h"
+
 static char CRLF[] = "\r\n";
 static char LAST_CHUNK[] = "0\r\n\r\n";
 
@@ -57,16 +59,39 @@ int body_pass(struct body *body, char *bytes, size_t len, size_t *used, struct i
         add(parts, count, bytes, *used);
         return 0;
     case HTTP_BODY_CHUNKED: return pass_chunked(body, bytes, len, used, parts, count);
-    default:
+    default: {
+        struct iovec before, behind;
         *used = len;
-        if (body->is_rechunked) {
-            int line = snprintf(body->chunk_line, sizeof body->chunk_line, "%zx\r\n", len);
-            add(parts, count, body->chunk_line, (size_t)line);
-        }
+        body_pass_unseen(body, len, &before, &behind);
+        add(parts, count, before.iov_base, before.iov_len);
         add(parts, count, bytes, len);
-        if (body->is_rechunked)
-            add(parts, count, CRLF, 2);
+        add(parts, count, behind.iov_base, behind.iov_len);
         return 0;
+    }
+    }
+}
+
+uint64_t body_unseen(const struct body *body)
+{
+    switch (body->framing) {
+    case HTTP_BODY_LENGTH: return body->left;
+    case HTTP_BODY_CLOSE: return body->is_complete ? 0 : UINT64_MAX;
+    default: return 0;
+    }
+}
+
+void body_pass_unseen(struct body *body, size_t len, struct iovec *before, struct iovec *behind)
+{
+    *before = (struct iovec){0};
+    *behind = (struct iovec){0};
+    if (body->framing == HTTP_BODY_LENGTH) {
+        BUG_ON(len > body->left);
+        body->left -= len;
+        body->is_complete = body->left == 0;
+    } else if (body->is_rechunked) {
+        int line = snprintf(body->chunk_line, sizeof body->chunk_line, "%zx\r\n", len);
+        *before = (struct iovec){.iov_base = body->chunk_line, .iov_len = (size_t)line};
+        *behind = (struct iovec){.iov_base = CRLF, .iov_len = 2};
     }
 }
 

@@ -33,6 +33,10 @@ void body_init(struct body *body, enum http_framing framing, uint64_t length, bo
 // nothing may be completed).
 MUST_CHECK int body_pass(struct body *body, char *bytes, size_t len, size_t *used,
                          struct iovec *parts, int *count);
+// How many of the bytes to come may be passed without being looked at.
+uint64_t body_unseen(const struct body *body);
+// Takes `len` of them, at least 1. What is to be sent before and behind them may be empty.
+void body_pass_unseen(struct body *body, size_t len, struct iovec *before, struct iovec *behind);
 // The sender has closed: whether that is a proper end. When it is and the body was rechunked, the
 // parts end it.
 MUST_CHECK bool body_end(struct body *body, struct iovec *parts, int *count);

@@ -22,12 +22,10 @@
 #include "proxy/room.h"
 
 enum {
-    PIPELINE_MAX = 64 << 10, // bytes kept of what comes behind the running request
-    LINGER_MS = 1000,        // RFC 9112 section 9.6: close in stages
+    PIPELINE_MAX = LOOP_READ_SCRATCH, // bytes kept of what comes behind the running request
+    LINGER_MS = 1000,                 // RFC 9112 section 9.6: close in stages
     LINGER_BYTES = 1 << 20, // what may be on its way when we answer fills the buffers of both sides
     DRAIN_IDLE_MS = 1000,   // an idle connection outlives the start of draining by so much
-    STALE_HEAD_MS = 1000,   // a head takes a moment, dripping
-    EVICT_SCAN_MAX = 256,   // connections looked at for one to close
 };
 
 static struct client *client_of(struct sock *sock)
@@ -56,7 +54,7 @@ static uint32_t until(const struct client *client, uint32_t delay_ms, uint64_t d
     return delay_ms ? MIN(delay_ms, left_ms) : left_ms;
 }
 
-static void close_client(struct client *client, bool with_reset)
+void client_close(struct client *client, bool with_reset)
 {
     if (client->sock.is_closing)
         return;
@@ -82,8 +80,9 @@ static void on_closed(struct sock *sock)
 static void linger(struct client *client)
 {
     client->state = CLIENT_LINGER;
+    sock_unpace(&client->sock);
     if (client->stream.has_ended && !sock_has_pending(&client->sock)) {
-        close_client(client, false);
+        client_close(client, false);
         return;
     }
     sock_end(&client->sock);
@@ -101,17 +100,12 @@ static struct client *of_stream(struct stream *stream)
     return CONTAINER_OF(stream, struct client, stream);
 }
 
-static int send_parts(struct stream *stream, const struct iovec *parts, int count)
+// What became of `len` bytes of an answer.
+static int was_sent(struct stream *stream, size_t len, int rc)
 {
     struct client *client = of_stream(stream);
-    int rc = sock_write(&client->sock, parts, count);
-    struct exchange *exchange = stream->exchange;
-    if (exchange && exchange->conn) {
-        size_t len = 0;
-        for (int i = 0; i < count; i++)
-            len += parts[i].iov_len;
-        sock_pace(&exchange->conn->sock, &client->sock, len);
-    }
+    if (stream->exchange)
+        exchange_pace_download(stream->exchange, &client->sock, len);
     if (rc == 1 && !client->is_write_stalled) {
         client->is_write_stalled = true;
         client->unsent_bytes = sock_unsent_bytes(&client->sock);
@@ -119,6 +113,27 @@ static int send_parts(struct stream *stream, const struct iovec *parts, int coun
                           client->write_deadline_ms));
     }
     return rc;
+}
+
+static int send_parts(struct stream *stream, const struct iovec *parts, int count)
+{
+    int rc = sock_write(&of_stream(stream)->sock, parts, count);
+    size_t len = 0;
+    for (int i = 0; i < count; i++)
+        len += parts[i].iov_len;
+    return was_sent(stream, len, rc);
+}
+
+static int send_piped(struct stream *stream, size_t len, const struct iovec *before,
+                      const struct iovec *behind)
+{
+    struct sock *sock = &of_stream(stream)->sock;
+    int rc = before->iov_len ? sock_write(sock, before, 1) : 0;
+    if (rc >= 0)
+        rc = sock_write_piped(sock);
+    if (rc >= 0 && behind->iov_len)
+        rc = sock_write(sock, behind, 1);
+    return was_sent(stream, len, rc);
 }
 
 static int send_head(struct stream *stream, const struct http_head *head,
@@ -165,9 +180,10 @@ static void read_stop(struct stream *stream)
     sock_read_stop(&of_stream(stream)->sock);
 }
 
-static void pace(struct stream *stream, const struct sock *sink, size_t len)
+static void pace(struct stream *stream, const struct sock *sink, size_t len,
+                 struct sock_ahead ahead)
 {
-    sock_pace(&of_stream(stream)->sock, sink, len);
+    sock_pace(&of_stream(stream)->sock, sink, len, ahead);
 }
 
 static void await_request(struct client *client)
@@ -177,7 +193,7 @@ static void await_request(struct client *client)
     client->read_deadline_ms = 0;
     client->write_deadline_ms = 0;
     client->rate_window_ends_ms = 0;
-    client->sock.read_max = 0;
+    sock_unpace(&client->sock);
     uint32_t own_ms = client->listener->config.idle_timeout_ms;
     if (!client->is_write_stalled)
         arm(client, own_ms ? own_ms : worker->config->client_idle_timeout_ms);
@@ -206,7 +222,7 @@ static void refuse(struct client *client, int status, bool is_head, const char *
     client->stream.must_close = true;
     log_refusal(client, status, reason);
     if (send_answer(&client->stream, status, is_head, 1, STR_NULL, STR_NULL, STR_NULL) < 0)
-        close_client(client, true);
+        client_close(client, true);
     else
         linger(client);
 }
@@ -268,7 +284,7 @@ static bool keep_input(struct client *client, const char *bytes, size_t len, siz
     if (client->stream.exchange)
         exchange_abort(client->stream.exchange, true);
     else
-        close_client(client, true);
+        client_close(client, true);
     return false;
 }
 
@@ -407,7 +423,7 @@ static void on_data(struct sock *sock, char *bytes, size_t len)
     case CLIENT_LINGER:
         client->lingered += (uint32_t)len;
         if (client->lingered > LINGER_BYTES)
-            close_client(client, false);
+            client_close(client, false);
         return;
     case CLIENT_BUSY: {
         size_t used = exchange_on_client_data(client->stream.exchange, bytes, len);
@@ -445,6 +461,17 @@ static void on_data(struct sock *sock, char *bytes, size_t len)
     }
 }
 
+// Bytes of a request's body that nobody needs to see.
+static void on_piped(struct sock *sock, size_t len)
+{
+    struct client *client = client_of(sock);
+    if (client->state != CLIENT_BUSY)
+        return;
+    exchange_on_client_piped(client->stream.exchange, len);
+    if (client->state == CLIENT_BUSY && !sock->is_closing)
+        await_body(&client->stream);
+}
+
 static void on_end(struct sock *sock)
 {
     struct client *client = client_of(sock);
@@ -458,7 +485,7 @@ static void on_end(struct sock *sock)
     else if (sock_has_pending(sock) && client->state == CLIENT_LINGER)
         return; // the rest of the answer is still wanted
     else
-        close_client(client, false);
+        client_close(client, false);
 }
 
 static void on_failed(struct sock *sock, int status)
@@ -468,7 +495,7 @@ static void on_failed(struct sock *sock, int status)
     if (client->stream.exchange)
         exchange_abort(client->stream.exchange, true);
     else
-        close_client(client, false);
+        client_close(client, false);
 }
 
 static void on_drained(struct sock *sock)
@@ -482,7 +509,7 @@ static void on_drained(struct sock *sock)
             await_body(&client->stream);
     } else if (client->state == CLIENT_LINGER) {
         if (client->stream.has_ended)
-            close_client(client, false);
+            client_close(client, false);
         else
             arm(client, LINGER_MS);
     } else if (client->state == CLIENT_IDLE) {
@@ -562,7 +589,7 @@ static void on_timer(struct timer *timer)
     } else if (client->state == CLIENT_HEAD && !client->is_write_stalled) {
         refuse(client, 408, false, "client_timeout");
     } else {
-        close_client(client, client->is_write_stalled);
+        client_close(client, client->is_write_stalled);
     }
 }
 
@@ -571,7 +598,7 @@ void client_cut(struct client *client)
     if (client->stream.exchange)
         exchange_abort(client->stream.exchange, false);
     else
-        close_client(client, false);
+        client_close(client, false);
 }
 
 void client_drain(struct client *client)
@@ -590,12 +617,13 @@ static void end(struct stream *stream)
 
 static void close_stream(struct stream *stream, bool with_reset)
 {
-    close_client(of_stream(stream), with_reset);
+    client_close(of_stream(stream), with_reset);
 }
 
 static const struct stream_ops STREAM_OPS = {
     .send_head = send_head,
     .send = send_parts,
+    .send_piped = send_piped,
     .send_answer = send_answer,
     .end = end,
     .finish = finish,
@@ -609,64 +637,12 @@ static const struct stream_ops STREAM_OPS = {
 static const struct sock_events SOCK_EVENTS = {
     .on_connected = NULL, // accepted, never connecting
     .on_data = on_data,
+    .on_piped = on_piped,
     .on_end = on_end,
     .on_failed = on_failed,
     .on_drained = on_drained,
     .on_closed = on_closed,
 };
-
-static bool is_evictable(const struct client *client)
-{
-    const struct worker *worker = client->stream.worker;
-    if (client->sock.is_closing || client->is_fed || client->is_write_stalled)
-        return false;
-    if (client->state == CLIENT_IDLE)
-        return !client->stream.input;
-    uint64_t began_ms = client->timer.deadline_ms - worker->config->client_head_timeout_ms;
-    return client->state == CLIENT_HEAD &&
-           net_loop_now_ms(&worker->loop) - began_ms >= STALE_HEAD_MS;
-}
-
-bool client_evict(struct worker *worker)
-{
-    // In the manner of a clock's hand: those that were looked at go to the back.
-    uint32_t count = MIN(worker->client_count, (uint32_t)EVICT_SCAN_MAX);
-    for (uint32_t i = 0; i < count && !list_is_empty(&worker->clients); i++) {
-        struct list *node = worker->clients.next;
-        struct client *client = CONTAINER_OF(node, struct client, link);
-        list_remove(node);
-        list_push_back(&worker->clients, node);
-        if (!is_evictable(client))
-            continue;
-        counter_add(&worker->counters.evicted, 1);
-        close_client(client, false);
-        return true;
-    }
-    return false;
-}
-
-void client_evict_all(struct worker *worker)
-{
-    LIST_FOREACH (node, &worker->clients) {
-        struct client *client = CONTAINER_OF(node, struct client, link);
-        if (!is_evictable(client))
-            continue;
-        counter_add(&worker->counters.evicted, 1);
-        close_client(client, false);
-    }
-}
-
-bool client_cut_oldest(struct worker *worker)
-{
-    LIST_FOREACH (node, &worker->clients) {
-        struct client *client = CONTAINER_OF(node, struct client, link);
-        if (client->sock.is_closing || client->is_fed)
-            continue;
-        client_cut(client);
-        return true;
-    }
-    return false;
-}
 
 // False when there are too many from the same address.
 static bool set_peer(struct client *client)
@@ -723,19 +699,19 @@ static void start_client(struct client *client)
     client->state = CLIENT_IDLE;
     if (!has_room) {
         counter_add(&worker->counters.shed, 1);
-        close_client(client, true);
+        client_close(client, true);
         return;
     }
     if (!set_peer(client)) {
         counter_add(&worker->counters.shed_address, 1);
-        close_client(client, true);
+        client_close(client, true);
         return;
     }
     client->opened_ms = net_loop_now_ms(&worker->loop);
     room_watch_memory(worker);
     await_request(client);
     if (sock_read_start(&client->sock) != 0)
-        close_client(client, false);
+        client_close(client, false);
 }
 
 void client_accept(struct worker_listener *listener, int socket)
@@ -746,7 +722,7 @@ void client_accept(struct worker_listener *listener, int socket)
         close(socket);
     } else if (sock_accept(&client->sock, socket) != 0) {
         close(socket);
-        close_client(client, false);
+        client_close(client, false);
     } else {
         start_client(client);
     }

@@ -50,13 +50,7 @@ void client_accept(struct worker_listener *listener, int socket);
 // For draining: closes after the running or the next answer, or after a second of idleness.
 void client_drain(struct client *client);
 
-// Closes a connection that waits for nothing but a request, to make room for another: the oldest,
-// or one whose head has been dripping in for a while. False: there is none among those looked at.
-bool client_evict(struct worker *worker);
-// Cuts the oldest of all. False: there are none.
-bool client_cut_oldest(struct worker *worker);
-// Closes all that are idle. For shortage of memory.
-void client_evict_all(struct worker *worker);
-
+// Closes; it must have no exchange.
+void client_close(struct client *client, bool with_reset);
 // Cuts: with its exchange, when one is running.
 void client_cut(struct client *client);

@@ -224,6 +224,25 @@ int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, s
     return 0;
 }
 
+// What became of `len` bytes of the request's body.
+static void was_passed(struct exchange *exchange, size_t len, int rc)
+{
+    struct sock_ahead ahead = {.unseen = body_unseen(&exchange->upload)};
+    ahead.bulk = ahead.unseen; // what comes behind it is a request, and kept
+    exchange->stream->ops->pace(exchange->stream, &exchange->conn->sock, len, ahead);
+    if (rc == 1)
+        upstream_await_drain(exchange->conn);
+    if (rc == 1 && !exchange->upload.is_complete) {
+        exchange->is_client_paused = true;
+        exchange->stream->ops->read_stop(exchange->stream);
+    }
+    // A broken upstream is heard through its own events: it may have answered before it closed.
+    if (rc < 0 && !sock_is_peers_fault(rc)) {
+        exchange->reason = "out_of_memory";
+        exchange_fail(exchange, 503, STR_NULL);
+    }
+}
+
 size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t len)
 {
     if (exchange->phase == EXCHANGE_TUNNEL) {
@@ -248,22 +267,30 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
         return 0;
     exchange_forget_request(exchange);
     counter_add(&exchange->counters->bytes_in, used);
-    if (count == 0)
-        return used;
-    rc = sock_write(&exchange->conn->sock, parts, count);
-    exchange->stream->ops->pace(exchange->stream, &exchange->conn->sock, used);
-    if (rc == 1)
-        upstream_await_drain(exchange->conn);
-    if (rc == 1 && !exchange->upload.is_complete) {
-        exchange->is_client_paused = true;
-        exchange->stream->ops->read_stop(exchange->stream);
-    }
-    // A broken upstream is heard through its own events: it may have answered before it closed.
-    if (rc < 0 && !sock_is_peers_fault(rc)) {
-        exchange->reason = "out_of_memory";
-        exchange_fail(exchange, 503, STR_NULL);
-    }
+    if (count > 0)
+        was_passed(exchange, used, sock_write(&exchange->conn->sock, parts, count));
     return used;
+}
+
+void exchange_on_client_piped(struct exchange *exchange, size_t len)
+{
+    struct iovec before, behind;
+    body_pass_unseen(&exchange->upload, len, &before, &behind);
+    exchange->bytes_in += len;
+    exchange_forget_request(exchange);
+    counter_add(&exchange->counters->bytes_in, len);
+    counter_add(&exchange->worker->counters.spliced_bytes, len);
+    was_passed(exchange, len, sock_write_piped(&exchange->conn->sock));
+}
+
+void exchange_pace_download(struct exchange *exchange, const struct sock *sink, size_t len)
+{
+    struct sock_ahead ahead = {0};
+    if (!exchange->conn)
+        return;
+    if (exchange->phase != EXCHANGE_TUNNEL && !exchange->gzip && !exchange->gunzip)
+        ahead = (struct sock_ahead){.unseen = body_unseen(&exchange->download), .bulk = UINT64_MAX};
+    sock_pace(&exchange->conn->sock, sink, len, ahead);
 }
 
 void exchange_on_client_drained(struct exchange *exchange)

@@ -117,6 +117,10 @@ MUST_CHECK int exchange_begin(struct stream *stream, const char *head_bytes, cha
 
 // More of the request body. Returns how many bytes belonged to it.
 size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t len);
+// The same with bytes that lie in the loop's pipe, all of them the body's.
+void exchange_on_client_piped(struct exchange *exchange, size_t len);
+// The stream has sent `len` bytes of the answer, or of a tunnel; see sock_pace.
+void exchange_pace_download(struct exchange *exchange, const struct sock *sink, size_t len);
 // Everything sent to the client is with the kernel.
 void exchange_on_client_drained(struct exchange *exchange);
 // FIN from the client.

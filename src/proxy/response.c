@@ -4,7 +4,8 @@
 //  1. on_connected: the head, written earlier, is on its way
 //  2. on_data: head bytes are collected until they parse; interim responses are relayed
 //  3. the final head is judged, composed for the client and sent with the body bytes at hand
-//  4. on_data: body bytes pass; the client's back-pressure stops the reading. What is unpacked for
+//  4. on_data, on_piped: body bytes pass, large ones unseen (sock_pace); the client's back-pressure
+//  stops the reading. What is unpacked for
 //     the client may become a thousand times as much: it goes on in pieces, as many as the client
 //     takes, and the rest of the input is kept
 //  5. the body's end: exchange_complete
@@ -228,6 +229,12 @@ void response_on_next_turn(struct message *message)
         response_unpack_more(CONTAINER_OF(now.next, struct exchange, link));
 }
 
+static void count_passed(struct exchange *exchange, size_t len)
+{
+    exchange->bytes_out += len;
+    counter_add(&exchange->counters->bytes_out, len);
+}
+
 // Body bytes, with the head in front when `answer` is given.
 static void pass_body(struct exchange *exchange, const struct http_answer *answer, char *bytes,
                       size_t len)
@@ -252,8 +259,7 @@ static void pass_body(struct exchange *exchange, const struct http_answer *answe
         rc = send_on(exchange, answer, parts, count);
         if (rc < 0)
             return;
-        exchange->bytes_out += used;
-        counter_add(&exchange->counters->bytes_out, used);
+        count_passed(exchange, used);
     }
     was_passed(exchange, rc);
 }
@@ -468,6 +474,22 @@ static void on_data(struct upstream_conn *conn, char *bytes, size_t len)
     parse_heads(exchange, bytes, len);
 }
 
+// Bytes of a body that nobody needs to see.
+static void on_piped(struct upstream_conn *conn, size_t len)
+{
+    struct exchange *exchange = conn->user;
+    struct iovec before, behind;
+    body_pass_unseen(&exchange->download, len, &before, &behind);
+    int rc = exchange->stream->ops->send_piped(exchange->stream, len, &before, &behind);
+    if (rc < 0) {
+        exchange_abort(exchange, true);
+        return;
+    }
+    count_passed(exchange, len);
+    counter_add(&exchange->worker->counters.spliced_bytes, len);
+    was_passed(exchange, rc);
+}
+
 static void on_end(struct upstream_conn *conn)
 {
     struct exchange *exchange = conn->user;
@@ -547,6 +569,7 @@ static void on_drained(struct upstream_conn *conn)
 const struct upstream_conn_events RESPONSE_EVENTS = {
     .on_connected = on_connected,
     .on_data = on_data,
+    .on_piped = on_piped,
     .on_end = on_end,
     .on_failed = on_failed,
     .on_stalled = on_stalled,

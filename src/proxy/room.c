@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/listener.h"
-#include "proxy/client.h"
+#include "proxy/evict.h"
 #include "proxy/proxy.h"
 #include "proxy/worker.h"
 

@@ -29,6 +29,9 @@ struct stream_ops {
     // A whole answer of our own; see http_compose_error.
     int (*send_answer)(struct stream *stream, int status, bool is_head, uint8_t minor_version,
                        struct str extra, struct str content_type, struct str body);
+    // Bytes of the body that lie in the loop's pipe, between two parts that may be empty.
+    int (*send_piped)(struct stream *stream, size_t len, const struct iovec *before,
+                      const struct iovec *behind);
     // FIN behind what was sent (tunnel).
     void (*end)(struct stream *stream);
     // The exchange is over, its answer complete: on to the next request, or close.
@@ -39,7 +42,8 @@ struct stream_ops {
     void (*read_start)(struct stream *stream);
     void (*read_stop)(struct stream *stream);
     // After bytes of the request body went to sink; see sock_pace.
-    void (*pace)(struct stream *stream, const struct sock *sink, size_t len);
+    void (*pace)(struct stream *stream, const struct sock *sink, size_t len,
+                 struct sock_ahead ahead);
     // (Re)arms the guard against a sender of a body who falls silent; off where none is awaited.
     void (*await_body)(struct stream *stream);
 };

@@ -58,7 +58,8 @@ void tunnel_on_client_data(struct exchange *exchange, char *bytes, size_t len)
     counter_add(&exchange->counters->bytes_in, len);
     arm(exchange);
     int rc = sock_write(&exchange->conn->sock, &part, 1);
-    exchange->stream->ops->pace(exchange->stream, &exchange->conn->sock, len);
+    exchange->stream->ops->pace(exchange->stream, &exchange->conn->sock, len,
+                                (struct sock_ahead){0});
     if (rc < 0) {
         end(exchange);
     } else if (rc == 1) {

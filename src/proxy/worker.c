@@ -96,6 +96,7 @@ int worker_init(struct worker *worker, unsigned id, const struct proxy_config *c
         page_unref(page);
         return rc;
     }
+    splice_open(&worker->loop.splice);
     upstream_init(&worker->upstream, &worker->loop, id, &worker->upstream_config);
     return 0;
 }

@@ -185,6 +185,15 @@ static void on_sock_data(struct sock *sock, char *bytes, size_t len)
         close_conn(conn, false); // a byte nobody asked for
 }
 
+static void on_sock_piped(struct sock *sock, size_t len)
+{
+    struct upstream_conn *conn = conn_of(sock);
+    if (conn->events)
+        conn->events->on_piped(conn, len);
+    else
+        close_conn(conn, false);
+}
+
 static void on_sock_end(struct sock *sock)
 {
     struct upstream_conn *conn = conn_of(sock);
@@ -215,6 +224,7 @@ static void on_sock_drained(struct sock *sock)
 static const struct sock_events SOCK_EVENTS = {
     .on_connected = on_sock_connected,
     .on_data = on_sock_data,
+    .on_piped = on_sock_piped,
     .on_end = on_sock_end,
     .on_failed = on_sock_failed,
     .on_drained = on_sock_drained,
@@ -315,7 +325,7 @@ void upstream_put(struct upstream_conn *conn)
     }
     conn->events = NULL;
     conn->user = NULL;
-    conn->sock.read_max = 0;
+    sock_unpace(&conn->sock);
     conn->settled_ms = conn->is_doubtful ? net_loop_now_ms(upstream->loop) + SETTLE_MS : 0;
     if (conn->is_doubtful)
         list_push_back(&pool->idle, &conn->idle_link);

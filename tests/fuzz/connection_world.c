@@ -306,7 +306,8 @@ static bool is_at_rest(void)
             return false;
     }
     return worker.client_count == 0 && list_is_empty(&worker.clients) &&
-           worker.loop.blocks.in_use_bytes == 0 && worker.gzip.in_use == 0;
+           worker.loop.blocks.in_use_bytes == 0 && worker.gzip.in_use == 0 &&
+           worker.loop.splice.held == 0;
 }
 
 void world_end(struct world *world)

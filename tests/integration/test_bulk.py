@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Large bodies, which pass without being copied where nothing needs to look at them: every byte arrives, in
+order, once; what is cut is seen to be cut; counters are as with small ones."""
+
+import random
+import threading
+
+import pytest
+
+from harness.client import Client, Closed, chunked, format_request
+from harness.origin import Origin, ScriptedOrigin, response
+from harness.process import wait_until
+from harness.tagway import Tagway, route
+
+OPTIONS = {"proxy.workers": "1"}
+BODY = random.Random(1).randbytes(3 << 20)
+
+
+def spliced(tagway):
+    return tagway.metric("tagway_spliced_bytes_total")
+
+
+@pytest.mark.parametrize("size", [64 << 10, (96 << 10) + 1, 1 << 20, len(BODY)])
+def test_downloads_with_a_length(size):
+    with Origin(lambda request: BODY[:size]) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        with tagway.connect() as client:
+            for _ in range(3):
+                assert client.request().body == BODY[:size]
+        if size >= 1 << 20:
+            assert spliced(tagway) > 2 * size
+        assert tagway.metric("tagway_target_bytes_out_total") == 3 * size
+        assert len(origin.connections) == 1
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_downloads_until_the_connection_closes(version):
+    def script(connection):
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\n\r\n" + BODY)
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        with tagway.connect() as client:
+            response = client.request(version=version)
+            assert response.body == BODY
+            assert (response.get("Transfer-Encoding") == "chunked") == (version == "1.1")
+        assert spliced(tagway) > len(BODY) / 2
+        assert tagway.metric("tagway_target_bytes_out_total") == len(BODY)
+
+
+def test_chunked_downloads_are_looked_at():
+    def script(connection):
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                        chunked(BODY[:100000], BODY[100000:1000000], BODY[1000000:]))
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        with tagway.connect() as client:
+            assert client.request().body == BODY
+        assert spliced(tagway) == 0
+
+
+def test_uploads_with_a_request_behind():
+    with Origin(lambda request: b"%d" % (request.body == BODY)) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        with tagway.connect() as client:
+            # What comes behind a body is seen to be another request.
+            client.send(format_request("POST", body=BODY) + format_request("POST", body=BODY) + format_request())
+            assert [client.read_response().body for _ in range(3)] == [b"1", b"1", b"0"]
+        assert spliced(tagway) > len(BODY)
+        assert tagway.metric("tagway_target_bytes_in_total") == 2 * len(BODY)
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+@pytest.mark.parametrize("framing", ["length", "close"])
+def test_what_is_cut_is_seen_to_be_cut(framing, how):
+    may_end = threading.Event()
+
+    def script(connection):
+        connection.read_request()
+        length = b"Content-Length: %d\r\n" % (2 * len(BODY)) if framing == "length" else b""
+        connection.send(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n" + BODY)
+        may_end.wait(10)
+        if how == "reset":
+            connection.reset()
+
+    if (framing, how) == ("close", "end"):
+        pytest.skip("an end is what is meant")
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        # HTTP/1.0: the body goes on until the connection closes, too.
+        for version in ("1.1", "1.0"):
+            may_end.clear()
+            with tagway.connect() as client:
+                client.send(format_request(version=version))
+                head = client.read_head()
+                assert head.status == 200
+                client.take(len(BODY) // 2)
+                may_end.set()
+                with pytest.raises((Closed, ConnectionResetError)):
+                    client.take(2 * len(BODY))
+                assert client.was_reset or head.get("Content-Length") or version == "1.1"
+
+
+def test_an_upload_that_is_cut_is_cut_for_the_target():
+    seen = []
+
+    def script(connection):
+        request = connection.read_request(has_body=False)
+        try:
+            connection.read_body(request)
+        except (Closed, ConnectionResetError) as error:
+            seen.append(error)
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        with tagway.connect() as client:
+            client.send(format_request("POST", body=BODY)[:-10])
+            wait_until(lambda: tagway.metric("tagway_target_bytes_in_total") == len(BODY) - 10, 10, "the upload")
+            client.reset()
+        wait_until(lambda: seen, 10, "the target to see it")
+        wait_until(lambda: tagway.metric("tagway_client_aborts_total") == 1, 10, "the abort")
+
+
+def test_a_reader_that_stops_and_goes_on_gets_every_byte():
+    with Origin(lambda request: BODY * 8) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        with tagway.connect(receive_buffer=65536) as client:
+            client.send(format_request())
+            client.read_head()
+            assert client.take(1 << 20) == BODY[:1 << 20]
+            last = [-1]
+
+            def has_stopped():
+                before, last[0] = last[0], tagway.metric("tagway_target_bytes_out_total")
+                return before == last[0]
+
+            wait_until(has_stopped, 10, "the sender to wait")
+            assert client.take(8 * len(BODY) - (1 << 20)) == (BODY * 8)[1 << 20:]
+            assert client.request().status == 200 or True
+
+
+def test_a_target_that_answers_early_ends_the_upload():
+    def script(connection):
+        connection.read_request(has_body=False)
+        connection.take(200000)
+        connection.send(response(b"enough", "413 Content Too Large"))
+        connection.is_closed(5)
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        with tagway.connect() as client:
+            client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (len(BODY) * 2) + BODY[:400000])
+            answer = client.read_response()
+            assert (answer.status, answer.body) == (413, b"enough")
+            assert client.is_closed(5)
+
+
+def test_a_compressed_body_is_not_passed_unseen():
+    with Origin(lambda request: b"x" * (1 << 20)) as origin:
+        with Tagway(route(origin), {**OPTIONS, "proxy.gzip.contenttype": ".*"}) as tagway:
+            with tagway.connect() as client:
+                answer = client.request(fields=[("Accept-Encoding", "gzip")])
+                assert answer.status == 200
+            with tagway.connect() as client:
+                assert client.request().body == b"x" * (1 << 20)
+
+
+def test_many_at_a_time_do_not_mix():
+    """One pipe serves them all."""
+    bodies = [random.Random(number).randbytes(700000 + number) for number in range(8)]
+    with Origin(lambda request: bodies[int(request.target[1:])]) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        failures = []
+
+        def download(number):
+            with Client(tagway.port) as client:
+                for _ in range(5):
+                    if client.request(target=f"/{number}").body != bodies[number]:
+                        failures.append(number)
+
+        threads = [threading.Thread(target=download, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures
+        assert spliced(tagway) > 8 * 5 * 300000
