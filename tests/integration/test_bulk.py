@@ -2,6 +2,7 @@
 """Large bodies, which pass without being copied where nothing needs to look at them: every byte arrives, in
 order, once; what is cut is seen to be cut; counters are as with small ones."""
 
+import contextlib
 import random
 import threading
 
@@ -17,7 +18,7 @@ BODY = random.Random(1).randbytes(3 << 20)
 
 
 def spliced(tagway):
-    return tagway.metric("tagway_spliced_bytes_total")
+    return tagway.metric("tagway_proxy_spliced_bytes_total")
 
 
 @pytest.mark.parametrize("size", [64 << 10, (96 << 10) + 1, 1 << 20, len(BODY)])
@@ -28,11 +29,11 @@ def test_downloads_with_a_length(size):
                 assert client.request().body == BODY[:size]
         if size >= 1 << 20:
             assert spliced(tagway) > 2 * size
-        assert tagway.metric("tagway_target_bytes_out_total") == 3 * size
+        assert tagway.metric("tagway_target_received_bytes_total") == 3 * size
         assert len(origin.connections) == 1
 
 
-@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
 def test_downloads_until_the_connection_closes(version):
     def script(connection):
         connection.read_request()
@@ -42,9 +43,9 @@ def test_downloads_until_the_connection_closes(version):
         with tagway.connect() as client:
             response = client.request(version=version)
             assert response.body == BODY
-            assert (response.get("Transfer-Encoding") == "chunked") == (version == "1.1")
+            assert (response.get("Transfer-Encoding") == "chunked") == (version == "HTTP/1.1")
         assert spliced(tagway) > len(BODY) / 2
-        assert tagway.metric("tagway_target_bytes_out_total") == len(BODY)
+        assert tagway.metric("tagway_target_received_bytes_total") == len(BODY)
 
 
 def test_chunked_downloads_are_looked_at():
@@ -66,7 +67,7 @@ def test_uploads_with_a_request_behind():
             client.send(format_request("POST", body=BODY) + format_request("POST", body=BODY) + format_request())
             assert [client.read_response().body for _ in range(3)] == [b"1", b"1", b"0"]
         assert spliced(tagway) > len(BODY)
-        assert tagway.metric("tagway_target_bytes_in_total") == 2 * len(BODY)
+        assert tagway.metric("tagway_target_sent_bytes_total") == 2 * len(BODY)
 
 
 @pytest.mark.parametrize("how", ["end", "reset"])
@@ -86,7 +87,7 @@ def test_what_is_cut_is_seen_to_be_cut(framing, how):
         pytest.skip("an end is what is meant")
     with ScriptedOrigin(script) as origin, Tagway(route(origin), OPTIONS) as tagway:
         # HTTP/1.0: the body goes on until the connection closes, too.
-        for version in ("1.1", "1.0"):
+        for version in ("HTTP/1.1", "HTTP/1.0"):
             may_end.clear()
             with tagway.connect() as client:
                 client.send(format_request(version=version))
@@ -94,9 +95,10 @@ def test_what_is_cut_is_seen_to_be_cut(framing, how):
                 assert head.status == 200
                 client.take(len(BODY) // 2)
                 may_end.set()
-                with pytest.raises((Closed, ConnectionResetError)):
+                with pytest.raises(Closed) as closed:
                     client.take(2 * len(BODY))
-                assert client.was_reset or head.get("Content-Length") or version == "1.1"
+                # Where nothing else says how much is to come, only a reset can.
+                assert closed.value.was_reset or head.get("Content-Length") or head.get("Transfer-Encoding")
 
 
 def test_an_upload_that_is_cut_is_cut_for_the_target():
@@ -106,16 +108,16 @@ def test_an_upload_that_is_cut_is_cut_for_the_target():
         request = connection.read_request(has_body=False)
         try:
             connection.read_body(request)
-        except (Closed, ConnectionResetError) as error:
+        except Closed as error:
             seen.append(error)
 
     with ScriptedOrigin(script) as origin, Tagway(route(origin), OPTIONS) as tagway:
         with tagway.connect() as client:
             client.send(format_request("POST", body=BODY)[:-10])
-            wait_until(lambda: tagway.metric("tagway_target_bytes_in_total") == len(BODY) - 10, 10, "the upload")
+            wait_until(lambda: tagway.metric("tagway_target_sent_bytes_total") == len(BODY) - 10, 10, "the upload")
             client.reset()
         wait_until(lambda: seen, 10, "the target to see it")
-        wait_until(lambda: tagway.metric("tagway_client_aborts_total") == 1, 10, "the abort")
+        wait_until(lambda: tagway.metric("tagway_proxy_client_aborts_total") == 1, 10, "the abort")
 
 
 def test_a_reader_that_stops_and_goes_on_gets_every_byte():
@@ -127,12 +129,12 @@ def test_a_reader_that_stops_and_goes_on_gets_every_byte():
             last = [-1]
 
             def has_stopped():
-                before, last[0] = last[0], tagway.metric("tagway_target_bytes_out_total")
+                before, last[0] = last[0], tagway.metric("tagway_target_received_bytes_total")
                 return before == last[0]
 
             wait_until(has_stopped, 10, "the sender to wait")
             assert client.take(8 * len(BODY) - (1 << 20)) == (BODY * 8)[1 << 20:]
-            assert client.request().status == 200 or True
+            assert client.request().body == BODY * 8
 
 
 def test_a_target_that_answers_early_ends_the_upload():
@@ -140,7 +142,8 @@ def test_a_target_that_answers_early_ends_the_upload():
         connection.read_request(has_body=False)
         connection.take(200000)
         connection.send(response(b"enough", "413 Content Too Large"))
-        connection.is_closed(5)
+        with contextlib.suppress(Closed):
+            connection.take(2 * len(BODY))
 
     with ScriptedOrigin(script) as origin, Tagway(route(origin), OPTIONS) as tagway:
         with tagway.connect() as client:
