@@ -316,8 +316,9 @@ void upstream_put(struct upstream_conn *conn)
 {
     struct upstream *upstream = conn->upstream;
     struct endpoint_pool *pool = conn->pool;
-    if (conn->sock.is_closing || upstream->is_draining || sock_has_pending(&conn->sock) ||
-        conn->sock.holds_input || pool->idle_count >= upstream->config->max_idle ||
+    if (conn->sock.is_closing || conn->sock.is_broken || upstream->is_draining ||
+        sock_has_pending(&conn->sock) || conn->sock.holds_input ||
+        pool->idle_count >= upstream->config->max_idle ||
         atomic_load_explicit(&pool->endpoint->is_retired, memory_order_relaxed) ||
         sock_read_start(&conn->sock) != 0) {
         close_conn(conn, false);

@@ -29,7 +29,7 @@ SAMPLES = 6  # call numbers per scenario, call and error
 HANG = 5 * SLOWNESS  # no answer and no end within this is a finding
 
 READS = ("read", "readv", "recv")
-WRITES = ("write", "writev", "send")
+WRITES = ("write", "writev", "send", "splice")  # splice: both
 
 
 def events(connection):
@@ -46,7 +46,9 @@ class Bench:
         self.events = ScriptedOrigin(events)
         self.websocket = ScriptedOrigin(websocket_echo)
         self.faults = Faults(library, directory)
-        self.base_routes = (route(self.echo) + route(self.events, "/events", "sse") +
+        self.big = Origin(lambda request: b"x" * BIG, name="big")
+        self.base_routes = (route(self.big, "/big", "big") +
+                            route(self.echo) + route(self.events, "/events", "sse") +
                             route(self.websocket, "/ws", "ws") +
                             route(self.echo, "/two", "two") + route(refused_port(), "/two", "two"))
         self.tagway = Tagway(self.base_routes, {"proxy.workers": "1", "proxy.client.idletimeout": "60s"},
@@ -58,7 +60,7 @@ class Bench:
 
     def close(self, has_failed=False):
         self.tagway.finish(has_failed)
-        for origin in (self.echo, self.events, self.websocket):
+        for origin in (self.echo, self.events, self.websocket, self.big):
             origin.stop()
 
 
@@ -97,6 +99,21 @@ def upload(bench):
     with connect(bench) as client:
         response = client.request("POST", body=body)
         assert (response.status, response.body) == (200, b"POST " + body)
+
+
+BIG = 500_000
+
+
+def big_download(bench):
+    with connect(bench) as client:
+        for _ in range(2):
+            assert client.request(target="/big").body == b"x" * BIG
+
+
+def big_upload(bench):
+    with connect(bench) as client:
+        response = client.request("POST", body=b"y" * BIG)
+        assert response.body == b"POST " + b"y" * BIG
 
 
 def chunked_upload(bench):
@@ -145,7 +162,7 @@ def admin(bench):
     assert metrics.status == 200 and b"tagway_requests_total" in metrics.body
 
 
-SCENARIOS = [keep_alive, upload, chunked_upload, websocket, event_stream, another_target]
+SCENARIOS = [keep_alive, upload, chunked_upload, websocket, event_stream, another_target, big_download, big_upload]
 CONTROL_SCENARIOS = [table_change, admin]
 THREADS = {**{scenario: "workers" for scenario in SCENARIOS},
            **{scenario: "control" for scenario in CONTROL_SCENARIOS}}
@@ -181,7 +198,7 @@ def assert_settles(bench, before):
     ("EAGAIN, each third", READS + WRITES + ("accept4",), errno.EAGAIN, 3),
 ])
 def test_what_may_be_repeated_is_not_noticed(bench, scenario, name, calls, error, n):
-    if scenario is upload and n == 1:
+    if scenario in (upload, big_download, big_upload) and n == 1:
         pytest.skip("30,000 turns are no use; the others go byte by byte")
     before = bench.open_files()
     with bench.faults.every(n, calls, error, THREADS[scenario]):
@@ -234,6 +251,19 @@ def test_one_fault_costs_at_most_the_request_at_hand(bench, scenario, name, call
         assert_well(bench)
     print(f"{scenario.__name__}, {name}: {len(numbers)} of {total} calls")
     assert_settles(bench, before)
+
+
+@pytest.mark.parametrize("call, error", [("pipe2", errno.EMFILE), ("splice", errno.EINVAL)])
+def test_where_nothing_can_be_spliced_everything_is_copied(library, call, error):
+    with tempfile.TemporaryDirectory() as directory, Origin(lambda request: b"x" * BIG) as origin:
+        faults = Faults(library, directory)
+        with faults.once(1, (call,), error, "all"):
+            with Tagway(route(origin), {"proxy.workers": "1"}, env=faults.env()) as tagway:
+                for _ in range(2):
+                    assert tagway.get().body == b"x" * BIG
+                assert faults.injected() == 1  # after which it is not tried again
+                assert faults.counted() == 1
+                assert tagway.metric("tagway_proxy_spliced_bytes_total") == 0
 
 
 @pytest.mark.parametrize("seed", range(4 if not IS_WHOLE else 100))

@@ -32,6 +32,8 @@ enum call {
     CALL_SOCKET,
     CALL_OPEN,
     CALL_HEAP,
+    CALL_SPLICE,
+    CALL_PIPE,
     CALL_COUNT,
 };
 
@@ -267,6 +269,27 @@ int socket(int domain, int type, int protocol)
     if ((domain == AF_INET || domain == AF_INET6) && must_fail(CALL_SOCKET))
         return fail();
     return next(domain, type, protocol);
+}
+
+ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len, unsigned flags)
+{
+    NEXT(splice);
+    bool is_read = control && is_tcp(in);
+    if (must_fail_on(CALL_SPLICE, is_read ? in : out)) {
+        if (!is_short())
+            return is_read ? fail() : fail_writing(out);
+        len = is_read ? shorten_read(in, len) : len > 0;
+    }
+    return next(in, in_at, out, out_at, len, flags);
+}
+
+// libuv aborts without its own.
+int pipe2(int ends[2], int flags)
+{
+    NEXT(pipe2);
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    bool is_ours = caller >= program_start && caller < program_end;
+    return is_ours && must_fail(CALL_PIPE) ? fail() : next(ends, flags);
 }
 
 static mode_t mode_of(int flags, va_list args)
