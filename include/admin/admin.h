@@ -84,6 +84,8 @@ struct admin_sources {
     bool (*is_listening)(void *ctx);
     // Gauges of the data path: open client connections.
     uint64_t (*read_open_connections)(void *ctx);
+    // Those of one worker. False: there is no such worker.
+    bool (*read_worker_connections)(void *ctx, unsigned worker, uint64_t *count);
     // What became of attempts to reload the configuration.
     struct admin_reloads (*read_reloads)(void *ctx);
     // The configuration as JSON text (secrets masked), for /api/config; appended to out.

@@ -55,6 +55,9 @@ uint64_t proxy_refusals(const struct proxy *proxy, enum http_refusal refusal, bo
 // Answers of the proxy's own with that status, to requests that no target was chosen for; of
 // redirect routes alone, or all.
 uint64_t proxy_answers(const struct proxy *proxy, unsigned status, bool is_redirect);
+// Client connections of one worker.
+uint64_t proxy_worker_connections(const struct proxy *proxy, unsigned worker);
+unsigned proxy_worker_count(const struct proxy *proxy);
 uint64_t proxy_open_connections(const struct proxy *proxy);
 
 // Graceful end: stop accepting, close idle clients, answer with Connection: close, wait for running

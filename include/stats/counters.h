@@ -55,6 +55,7 @@
 // Per worker. name, help
 #define WORKER_COUNTERS(X)                                                                \
     X(accepted, "Client connections accepted.")                                           \
+    X(handed_over, "Client connections handed to a worker with fewer.")                   \
     X(closed, "Client connections closed.")                                               \
     X(requests, "Request heads read, refused ones included.")                             \
     X(no_route, "Requests without a route.")                                              \

@@ -44,6 +44,13 @@ static void write_proxy(struct buf *out, const struct admin_sources *sources)
 #undef X
     metrics_gauge_u64(out, "tagway_open_connections", "Client connections open now.",
                       sources->read_open_connections(sources->ctx));
+    prom_family(out, "tagway_worker_connections", "gauge", "Client connections of each worker.");
+    uint64_t count;
+    for (unsigned w = 0; sources->read_worker_connections(sources->ctx, w, &count); w++) {
+        char text[16];
+        snprintf(text, sizeof text, "%u", w);
+        labelled_u64(out, "tagway_worker_connections", "worker", text, count);
+    }
 
     static const struct {
         const char *name;

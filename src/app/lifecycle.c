@@ -80,6 +80,15 @@ static uint64_t read_open_connections(void *ctx)
     return process->proxy ? proxy_open_connections(process->proxy) : 0;
 }
 
+static bool read_worker_connections(void *ctx, unsigned worker, uint64_t *count)
+{
+    const struct process *process = ctx;
+    if (!process->proxy || worker >= proxy_worker_count(process->proxy))
+        return false;
+    *count = proxy_worker_connections(process->proxy, worker);
+    return true;
+}
+
 static struct admin_reloads read_reloads(void *ctx)
 {
     const struct process *process = ctx;
@@ -422,6 +431,7 @@ static int start(struct process *process, struct err *err)
         .read_answers = read_answers,
         .is_listening = is_listening,
         .read_open_connections = read_open_connections,
+        .read_worker_connections = read_worker_connections,
         .read_reloads = read_reloads,
         .write_config_json = write_config_json,
         .ctx = process,

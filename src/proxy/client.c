@@ -712,6 +712,8 @@ static void start_client(struct client *client)
     await_request(client);
     if (sock_read_start(&client->sock) != 0)
         client_close(client, false);
+    else if (worker->is_draining)
+        client_drain(client); // it was on its way when that began
 }
 
 void client_accept(struct worker_listener *listener, int socket)

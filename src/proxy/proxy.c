@@ -442,6 +442,8 @@ struct proxy *proxy_start(uv_loop_t *control_loop, const struct proxy_config *co
             err_set(err, rc, "worker: %s", err_text(rc));
             goto fail_workers;
         }
+        worker->siblings = proxy->workers;
+        worker->sibling_count = count;
         worker->on_empty = on_worker_empty;
         worker->drain_message.run = begin_drain;
         worker->cut_message.run = cut;
@@ -543,6 +545,16 @@ uint64_t proxy_answers(const struct proxy *proxy, unsigned status, bool is_redir
     for (unsigned i = 0; i < proxy->worker_count; i++)
         sum += counter_get(&proxy->workers[i].answers[is_redirect][status - STATUS_MIN]);
     return sum;
+}
+
+unsigned proxy_worker_count(const struct proxy *proxy)
+{
+    return proxy->worker_count;
+}
+
+uint64_t proxy_worker_connections(const struct proxy *proxy, unsigned worker)
+{
+    return counter_get(&proxy->workers[worker].open_clients);
 }
 
 uint64_t proxy_open_connections(const struct proxy *proxy)

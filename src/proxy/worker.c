@@ -120,7 +120,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
         if (socket < 0 && errno == EAGAIN)
             return;
         if (socket >= 0) {
-            client_accept(listener, socket);
+            balance_client(listener, socket);
             continue;
         }
         if (errno == EMFILE || errno == ENFILE)
@@ -233,7 +233,8 @@ static void close_listeners(struct worker *worker)
 
 static void tell_if_empty(struct worker *worker)
 {
-    if (worker->is_draining && !worker->is_stopped && worker->client_count == 0)
+    if (worker->is_draining && !worker->is_stopped && worker->client_count == 0 &&
+        !arrivals_are_awaited(&worker->arrivals))
         worker->on_empty(worker);
 }
 
@@ -243,6 +244,7 @@ void worker_drain(struct worker *worker)
         return;
     close_listeners(worker); // what waits there becomes clients, which are drained with the others
     worker->is_draining = true;
+    arrivals_close(&worker->arrivals);
     upstream_drain(&worker->upstream);
     LIST_FOREACH_SAFE (node, &worker->clients) {
         client_drain(CONTAINER_OF(node, struct client, link));
@@ -252,7 +254,8 @@ void worker_drain(struct worker *worker)
 
 static void maybe_stop_loop(struct worker *worker)
 {
-    if (worker->is_stopped && worker->client_count == 0 && worker->auth.job_count == 0)
+    if (worker->is_stopped && worker->client_count == 0 && worker->auth.job_count == 0 &&
+        !arrivals_are_awaited(&worker->arrivals))
         net_loop_stop(&worker->loop);
 }
 
@@ -281,6 +284,12 @@ void worker_client_gone(struct worker *worker)
     worker->client_count--;
     counter_add(&worker->counters.closed, 1);
     atomic_store_explicit(&worker->open_clients, worker->client_count, memory_order_relaxed);
+    maybe_stop_loop(worker);
+    tell_if_empty(worker);
+}
+
+void worker_arrival_taken(struct worker *worker)
+{
     maybe_stop_loop(worker);
     tell_if_empty(worker);
 }

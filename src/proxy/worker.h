@@ -15,6 +15,7 @@
 #include "net/loop.h"
 #include "proxy/address_counts.h"
 #include "proxy/auth.h"
+#include "proxy/balance.h"
 #include "proxy/config.h"
 #include "proxy/gunzip.h"
 #include "proxy/gzip.h"
@@ -60,6 +61,9 @@ struct worker {
     // Answers of our own to requests that no target was chosen for [is_redirect].
     _Atomic uint64_t answers[2][STATUS_CODES];
     _Atomic uint64_t open_clients;
+    struct arrivals arrivals; // clients that others have handed over
+    struct worker *siblings;  // all workers, this one among them
+    unsigned sibling_count;
 
     struct list listeners; // owned
     struct list clients;
@@ -162,5 +166,7 @@ void worker_trim(struct worker *worker);
 
 // Called by clients.
 void worker_client_gone(struct worker *worker);
+// Called when a client that was handed over is here, or refused.
+void worker_arrival_taken(struct worker *worker);
 // Called when a verification has come back.
 void worker_job_gone(struct worker *worker);

@@ -50,6 +50,59 @@ def test_every_worker_serves():
             client.close()
 
 
+def shares(tagway, workers):
+    return [tagway.metric("tagway_worker_connections", worker=str(number)) for number in range(workers)]
+
+
+@pytest.mark.parametrize("count", [16, 64])
+def test_no_worker_has_more_than_60_of_100_connections(count):
+    """Whatever the kernel's hash says; also when all connections of one worker have gone."""
+    with Origin() as origin, Tagway(route(origin), {"proxy.workers": 2}) as tagway:
+
+        owned = [[], []]
+
+        def connect(number):
+            for _ in range(number):
+                before = shares(tagway, 2)
+                client = tagway.connect()
+                assert client.request().status == 200
+                after = shares(tagway, 2)
+                assert sum(after) == sum(before) + 1
+                owned[after[1] > before[1]].append(client)
+
+        def assert_is_balanced():
+            assert sum(shares(tagway, 2)) == count
+            assert max(shares(tagway, 2)) <= 0.6 * count, shares(tagway, 2)
+
+        connect(count)
+        assert_is_balanced()
+        for worker in 0, 1:
+            gone = owned[worker][1:]
+            del owned[worker][1:]
+            for client in gone:
+                client.close()
+            wait_until(lambda left=count - len(gone): sum(shares(tagway, 2)) == left, 10, "their end")
+            connect(len(gone))
+            assert_is_balanced()
+        for client in owned[0] + owned[1]:
+            assert client.request().status == 200
+            client.close()
+
+
+def test_a_connection_is_handed_to_the_worker_with_fewer():
+    """The kernel's hash alone would not spread 64 connections so evenly on four workers, 20 times."""
+    with Origin() as origin, Tagway(route(origin), WORKERS) as tagway:
+        for _ in range(5):
+            clients = [tagway.connect() for _ in range(32)]
+            for client in clients:
+                assert client.request().status == 200
+            assert max(shares(tagway, 4)) <= 13, shares(tagway, 4)
+            for client in clients:
+                client.close()
+            wait_until(lambda: sum(shares(tagway, 4)) == 0, 10, "all connections to end")
+        assert tagway.metric("tagway_proxy_handed_over_total") > 0
+
+
 def test_counters_of_all_workers_add_up():
     with Origins(1) as origins, Tagway(route(origins.ports[0], service="counted"), WORKERS) as tagway:
         with Load(tagway.port, [format_request()], connections=32) as load:

@@ -91,6 +91,13 @@ static uint64_t read_answers(void *ctx, unsigned status, bool is_redirect)
     return status == 301 ? 3 : status == 404 && !is_redirect ? 7 : 0;
 }
 
+static bool read_worker_connections(void *ctx, unsigned worker, uint64_t *count)
+{
+    (void)ctx;
+    *count = 7 * worker;
+    return worker < 2;
+}
+
 static uint64_t read_open_connections(void *ctx)
 {
     (void)ctx;
@@ -124,6 +131,7 @@ void world_init(struct world *world)
         .read_refusals = read_refusals,
         .read_answers = read_answers,
         .read_open_connections = read_open_connections,
+        .read_worker_connections = read_worker_connections,
         .write_config_json = write_config_json,
         .ctx = world,
     };
