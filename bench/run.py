@@ -17,7 +17,7 @@ from peers import VERSIONS, Peer, Site, is_here
 # Slower by far, and measured in fewer rounds.
 COMPANIONS = ("caddy", "fabio")
 ALL = ("tagway", "relay", "nginx", "haproxy", *COMPANIONS)
-FIRST_ROUNDS = 3
+FIRST_ROUNDS = 2
 LEAST_LOG_BYTES = 80  # of a line
 
 
