@@ -4,7 +4,7 @@
 
 Prints the functions that most samples were in, apart for user and kernel, and the system calls that led to the
 kernel's part. build/bench/profile/NAME.folded has the stacks as flame graph viewers take them. --callgrind counts
-instructions of user code instead, which a busy machine does not disturb; those of the start are among them."""
+instructions of user code instead, which a busy machine does not disturb; those of the start are among them. --calls counts system calls."""
 
 import argparse
 import collections
@@ -97,6 +97,28 @@ def sample(scenario, program, seconds, name):
     print(f"\nfolded stacks: {os.path.relpath(folded)}")
 
 
+def count_calls(scenario, program, seconds, name):
+    """As bench/exact.py does it exactly for tagway; here the making of connections is among them."""
+    out = os.path.join(FOLDER, f"{name}.strace")
+    with Site() as site:
+        peer = site.start(Peer(program))
+        load(scenario, site, peer, 1)
+        attached = [part for pid in measure.family(peer.pid) for part in ("-p", str(pid))]
+        strace = subprocess.Popen(["strace", "-q", "-f", "-c", "-o", out, *attached])
+        try:
+            time.sleep(0.5)
+            found = load(scenario, site, peer, seconds)
+        finally:
+            strace.send_signal(2)
+            strace.wait()
+    with open(out, encoding="ascii") as file:
+        rows = re.findall(r"(?m)^ *[\d.]+ +[\d.]+ +\d+ +(\d+)(?: +\d+)? +(\w+)$", file.read())
+    print(f"{found['requests']} requests of {program}\n\n{'calls per request':>20}")
+    for count, call in rows:
+        if int(count) / found["requests"] >= 0.005:
+            print(f"  {int(count) / found['requests']:>18.2f}  {call}")
+
+
 def count_instructions(scenario, program, seconds, name):
     out = os.path.join(FOLDER, f"{name}.callgrind")
     with contextlib.suppress(FileNotFoundError):
@@ -119,11 +141,14 @@ def main():
     parser.add_argument("--scenario", choices=SCENARIOS, default="small-64")
     parser.add_argument("--program", default="tagway", help="tagway, relay, nginx, haproxy ...")
     parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--callgrind", action="store_true", help="count instructions instead")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--callgrind", action="store_true", help="count instructions instead")
+    how.add_argument("--calls", action="store_true", help="count system calls instead")
     args = parser.parse_args()
     os.makedirs(FOLDER, exist_ok=True)
     name = f"{args.program}.{args.scenario}"
-    (count_instructions if args.callgrind else sample)(SCENARIOS[args.scenario], args.program, args.seconds, name)
+    way = count_instructions if args.callgrind else count_calls if args.calls else sample
+    way(SCENARIOS[args.scenario], args.program, args.seconds, name)
     return 0
 
 
