@@ -26,8 +26,8 @@ enum {
     SWEEP_READS_PER_S = 40, // within the agent's 50 reads a second
     // A port may have changed beside an instance that came or went: looked for the more often the
     // less it takes.
-    EXPLAINED_PAUSE_PER_READ_MS = 750,
-    EXPLAINED_PAUSE_MAX_MS = 15 * 1000,
+    EXPLAINED_PAUSE_PER_READ_MS = 1500,
+    EXPLAINED_PAUSE_MAX_MS = 30 * 1000,
     EXPLAINED_READS_MAX = 400,
     ROUND_S = 60,
     ROUND_READS_PER_S = 20,

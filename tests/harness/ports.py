@@ -9,6 +9,7 @@ that is held to the end; when there is no further range it goes through its own 
 import itertools
 import os
 import socket
+import threading
 
 FIRST, RANGE, RANGES = 10000, 100, 220
 
@@ -37,10 +38,12 @@ def _ports():
 
 
 _candidates = _ports()
+_lock = threading.Lock()  # some tests start their servers in threads
 
 
 def free_port():
-    return next(port for port in itertools.islice(_candidates, RANGE * RANGES) if is_free(port))
+    with _lock:
+        return next(port for port in itertools.islice(_candidates, RANGE * RANGES) if is_free(port))
 
 
 def is_free(port, host="127.0.0.1"):
