@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What all watches on one Consul agent share: the HTTP client, the queue of short reads (at most
-// eight at a time, within a global rate), the knowledge that the agent is away, the penalty for
-// having been told "too many requests", and the counters. Control thread only.
+// eight at a time, within a global rate), the gate that requests to a broken agent pass one by one,
+// the knowledge that the agent is away, the penalty for having been told "too many requests", and
+// the counters. Control thread only.
 #pragma once
 
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 
 #include "base/list.h"
 #include "base/rng.h"
+#include "discover/gate.h"
 #include "discover/http_client.h"
 #include "discover/pace.h"
 #include "discover/problems.h"
@@ -54,10 +56,12 @@ struct agent {
     uint32_t poll_interval_ms; // 0: long polls
 
     struct bucket bucket; // all reads but a watch's first
-    struct list queue;    // watches that wait for a short read
+    struct list queue;    // sound watches that wait for a short read
+    struct list suspects; // failing and spinning ones that wait for the gate
     unsigned running;     // short reads
-    uv_timer_t timer;     // the queue goes on when it fires
-    bool has_token;       // of the bucket, valid when the timer fires
+    uv_timer_t timer;     // the queues go on when it fires
+    struct gate gate;
+    bool was_catalog; // the last suspect that was let out
 
     struct backoff backoff; // while away
     uint64_t away_since_ms; // 0: the agent answers
@@ -66,12 +70,10 @@ struct agent {
     bool is_broken;         // connections failed; the next answer may come from a new process
     uint64_t settled_at_ms; // until then its checks may not have run yet
 
-    struct bucket retries;   // what failing watches but the catalog may ask together
-    bool is_catalog_failing; // then nearly everything is, and the catalog finds out when it is over
-    uint64_t kicked_ms;      // last time one's recovery made the others try
-
-    unsigned failing;     // watches whose last request failed
-    unsigned watch_limit; // long polls allowed now; shrinks on 429
+    unsigned failing;                // watches whose last request failed
+    unsigned spinning;               // watches whose polls return at once for no reason
+    const struct watch *crowd_probe; // the one that finds out whether 429 is over; NULL: none
+    unsigned watch_limit;            // long polls allowed now; shrinks on 429
     unsigned watch_max;
     uint64_t crowded_at_ms; // last 429 or last step of recovery; 0: no penalty
 
@@ -88,7 +90,8 @@ MUST_CHECK int agent_init(struct agent *agent, uv_loop_t *loop, struct consul_se
 void agent_close(struct agent *agent, uv_close_cb on_timer_closed, void (*on_closed)(void *ctx),
                  void *ctx);
 
-// The watch waits for a short read; it is sent by watch_send_queued as soon as there is room.
+// The watch waits for a short read, or for the gate; watch_send_queued is called when it is its
+// turn.
 void agent_enqueue(struct agent *agent, struct watch *watch);
 void agent_pump(struct agent *agent);
 
@@ -101,12 +104,12 @@ void agent_note_crowded(struct agent *agent);
 // the more there are.
 uint32_t agent_retry_cap_ms(const struct agent *agent);
 
-// When a failing watch may try again: delay_ms from now, or later when too many do.
-uint64_t agent_retry_delay_ms(struct agent *agent, uint64_t delay_ms);
-// The catalog fails, or does no longer.
-void agent_note_catalog(struct agent *agent, bool is_failing);
-// Another failing watch got a good answer: so may the others.
-void agent_note_recovery(struct agent *agent);
+// A request failed. Its watch, if failing, is counted already.
+void agent_note_bad(struct agent *agent);
+// A good answer; its watch is no longer counted. was_gated: the request went through the gate.
+void agent_note_good(struct agent *agent, bool was_gated);
+// A watch that was spinning blocks again.
+void agent_note_blocking(struct agent *agent);
 
 // All watches that wait after a failure try again now.
 void agent_kick(struct agent *agent);

@@ -197,7 +197,7 @@ void digest_stop(struct consul *consul)
 
 void digest_catalog_answered(struct consul *consul, bool has_changed)
 {
-    if (!consul->plan.is_digest)
+    if (!consul->plan.is_digest || consul->catalog.is_spinning)
         return;
     uint64_t now_ms = clock_now_ms();
     if (has_changed)
@@ -239,16 +239,29 @@ static void sweep_if_due(struct consul *consul, size_t resting, uint64_t now_ms)
     }
 }
 
+static bool is_spinning(const struct consul *consul)
+{
+    bool is_any = consul->catalog.is_spinning;
+    for (size_t i = 0; i < CHECK_STATES; i++)
+        is_any = is_any || consul->checks[i].watch.is_spinning;
+    return is_any;
+}
+
 void digest_tick(struct consul *consul)
 {
     if (!consul->plan.is_digest)
         return;
     size_t resting = consul->services.count - consul->polled_count;
+    // Nothing is asked of a Consul in trouble but what it has not answered.
+    if (is_spinning(consul) || gate_is_closed(&consul->agent.gate))
+        return;
     sweep_if_due(consul, resting, clock_now_ms());
     // Nothing is added to a queue that has more urgent things in it.
-    if (!list_is_empty(&consul->agent.queue) || consul->agent.away_since_ms)
+    if (!list_is_empty(&consul->agent.queue))
         return;
-    size_t count = MIN((resting + ROUND_S - 1) / ROUND_S, (size_t)ROUND_READS_PER_S);
+    size_t second = consul->ticks % ROUND_S;
+    size_t count = resting * (second + 1) / ROUND_S - resting * second / ROUND_S;
+    count = MIN(count, (size_t)ROUND_READS_PER_S);
     if (consul->sweep_left > 0) {
         count = MIN(consul->sweep_left, (size_t)SWEEP_READS_PER_S);
         consul->sweep_left -= count;

@@ -82,6 +82,8 @@ void consul_write_metrics(void *self, struct buf *out)
            "Polls allowed now; lower than configured after 429 answers.", agent->watch_limit);
     single(out, "tagway_consul_watches_failing", "gauge", "Watches whose last request failed.",
            agent->failing);
+    single(out, "tagway_consul_watches_spinning", "gauge",
+           "Watches whose polls return at once though nothing has changed.", agent->spinning);
     single(out, "tagway_consul_watches_degraded", "gauge",
            "Watches slowed down because they wake up all the time.", count_degraded(consul));
     single(out, "tagway_consul_digest_mode", "gauge",

@@ -16,6 +16,17 @@ void bucket_init(struct bucket *bucket, uint32_t burst, uint32_t interval_ms,
                               .slowest_interval_ms = slowest_interval_ms};
 }
 
+static uint64_t debt_delay_ms(uint64_t debt_ms, const struct bucket *bucket)
+{
+    uint64_t room_ms = (uint64_t)(bucket->burst - 1) * bucket->interval_ms;
+    return debt_ms > room_ms ? debt_ms - room_ms : 0;
+}
+
+uint64_t bucket_delay_ms(const struct bucket *bucket, uint64_t now_ms)
+{
+    return bucket->full_at_ms <= now_ms ? 0 : debt_delay_ms(bucket->full_at_ms - now_ms, bucket);
+}
+
 static uint64_t take(struct bucket *bucket, uint64_t now_ms, uint64_t ease)
 {
     if (bucket->full_at_ms <= now_ms) {
@@ -23,9 +34,7 @@ static uint64_t take(struct bucket *bucket, uint64_t now_ms, uint64_t ease)
         bucket->saturated_since_ms = 0;
         bucket->full_at_ms = now_ms;
     }
-    uint64_t room_ms = (uint64_t)(bucket->burst - 1) * bucket->interval_ms;
-    uint64_t debt_ms = bucket->full_at_ms - now_ms;
-    uint64_t delay_ms = debt_ms > room_ms ? (debt_ms - room_ms) / ease : 0;
+    uint64_t delay_ms = debt_delay_ms(bucket->full_at_ms - now_ms, bucket) / ease;
 
     if (delay_ms == 0) {
         bucket->saturated_since_ms = 0;

@@ -30,6 +30,8 @@ uint64_t bucket_take(struct bucket *bucket, uint64_t now_ms);
 // The same for requests that have a reason each: beyond the burst the delay grows little by little
 // to the interval, so that a few quick changes are not held up and many cost no more than before.
 uint64_t bucket_take_eased(struct bucket *bucket, uint64_t now_ms);
+// What bucket_take would return, without taking.
+uint64_t bucket_delay_ms(const struct bucket *bucket, uint64_t now_ms);
 bool bucket_is_degraded(const struct bucket *bucket);
 
 enum { BACKOFF_FIRST_MS = 250 };
@@ -54,7 +56,7 @@ struct poll_index {
 enum index_step {
     INDEX_GO,        // poll on with the new value
     INDEX_RESET,     // went backwards: read in full next
-    INDEX_PING_PONG, // went backwards again at once: read in full after a pause
+    INDEX_PING_PONG, // went backwards again at once: this leads nowhere
 };
 
 // Takes in the index of an accepted answer. One that is missing, zero or cannot be a Raft index

@@ -4,6 +4,10 @@
 // 3. With an index the next request is a long poll, sent at once unless the token bucket says
 // later. Failure of any kind: the index is forgotten, the next request is a full read after a
 // delay. Only the owner's data decides what routes; a watch never clears anything.
+// A Consul that does not block (polls fail at once, or return though nothing has changed and the
+// index does not grow, goes back or is missing) would be asked without end: such a watch spins, and
+// its polls pass the gate like those of failing ones until one of them blocks again. What the index
+// was worth meanwhile nobody knows, so then it is read in full.
 #include "discover/watch.h"
 
 #include <inttypes.h>
@@ -19,7 +23,9 @@ enum {
     REFUSED_MS = 60 * 1000,
     CROWDED_MS = 5 * 1000,
     PROBE_FLOOR_MS = 1000,
-    PROBE_CAP_MS = 2 * 1000,
+    PROBE_CAP_MS = 1500,
+    SPINS_MAX = 3,
+    BLOCKS_MS = 500, // so long out, a poll blocks
     LAST_CONTACT_MAX_MS = 10 * 1000,
     DEFAULT_MODE_PAUSE_MS = 10 * 1000,
     COSTLY_BYTES_PER_MS = 64, // 1 MB takes Consul some 25 ms of CPU: 0.2 % of one
@@ -62,11 +68,32 @@ int watch_init(struct watch *watch, struct agent *agent, const struct watch_ops 
     return 0;
 }
 
-static struct str problem_scope(const struct watch *watch, char *room, size_t size)
+static bool is_long_next(const struct watch *watch)
 {
-    int len = snprintf(room, size, "consul/watch/%s/%.*s", watch_class_text(watch->ops->class),
+    return watch->index.value != 0 && watch->is_polling && !watch->agent->poll_interval_ms;
+}
+
+static struct str problem_scope(const struct watch *watch, const char *kind, char *room,
+                                size_t size)
+{
+    int len = snprintf(room, size, "consul/%s/%s/%.*s", kind, watch_class_text(watch->ops->class),
                        STR_FMT(watch->label));
     return str_make(room, MIN((size_t)len, size - 1));
+}
+
+static void report(const struct watch *watch, const char *kind, const char *reason)
+{
+    char room[320];
+    struct problems *problems = watch->agent->problems;
+    problems_begin(problems, problem_scope(watch, kind, room, sizeof room));
+    problems_add(
+        problems,
+        &(struct problem){.source = STR("consul"),
+                          .service = watch->ops->class == WATCH_SERVICE ? watch->label : STR_NULL,
+                          .instance = watch->ops->class == WATCH_SERVICE ? STR_NULL : watch->label,
+                          .text = str_of(watch->path),
+                          .reason = str_of(reason)});
+    problems_end(problems);
 }
 
 static void clear_failure(struct watch *watch)
@@ -76,35 +103,46 @@ static void clear_failure(struct watch *watch)
         return;
     watch->is_failing = false;
     watch->agent->failing--;
-    if (watch->ops->class == WATCH_CATALOG)
-        agent_note_catalog(watch->agent, false);
-    problems_clear(watch->agent->problems, problem_scope(watch, room, sizeof room));
+    problems_clear(watch->agent->problems, problem_scope(watch, "watch", room, sizeof room));
 }
 
 static void note_failure(struct watch *watch, const char *reason)
 {
-    char room[320];
     watch->failures++;
+    agent_note_bad(watch->agent);
     if (!watch->is_failing) {
         watch->is_failing = true;
         watch->agent->failing++;
-        if (watch->ops->class == WATCH_CATALOG)
-            agent_note_catalog(watch->agent, true);
         // When the agent goes away, all fail at once: a few lines say as much as a hundred.
         enum log_level level = watch->agent->failing <= 3 ? LOG_WARN : LOG_DEBUG;
         log_write(level, "consul: reading %s %.*s failed: %s; keeping what is known",
                   watch_class_text(watch->ops->class), STR_FMT(watch->label), reason);
     }
-    struct problems *problems = watch->agent->problems;
-    problems_begin(problems, problem_scope(watch, room, sizeof room));
-    problems_add(
-        problems,
-        &(struct problem){.source = STR("consul"),
-                          .service = watch->ops->class == WATCH_SERVICE ? watch->label : STR_NULL,
-                          .instance = watch->ops->class == WATCH_SERVICE ? STR_NULL : watch->label,
-                          .text = str_of(watch->path),
-                          .reason = str_of(reason)});
-    problems_end(problems);
+    report(watch, "watch", reason);
+}
+
+static void spin_end(struct watch *watch)
+{
+    char room[320];
+    watch->spins = 0;
+    if (!watch->is_spinning)
+        return;
+    watch->is_spinning = false;
+    watch->agent->spinning--;
+    problems_clear(watch->agent->problems, problem_scope(watch, "spin", room, sizeof room));
+}
+
+static void spin_begin(struct watch *watch)
+{
+    static const char REASON[] = "long polls return at once though nothing has changed; asked "
+                                 "once a second, all such polls together";
+    if (watch->is_spinning)
+        return;
+    watch->is_spinning = true;
+    enum log_level level = ++watch->agent->spinning <= 3 ? LOG_WARN : LOG_DEBUG;
+    log_write(level, "consul: %s %.*s: %s", watch_class_text(watch->ops->class),
+              STR_FMT(watch->label), REASON);
+    report(watch, "spin", REASON);
 }
 
 static void drop_call(struct watch *watch)
@@ -136,6 +174,9 @@ void watch_close(struct watch *watch, void (*on_closed)(struct watch *watch))
 {
     halt(watch);
     clear_failure(watch);
+    spin_end(watch);
+    if (watch->agent->crowd_probe == watch)
+        watch->agent->crowd_probe = NULL;
     watch->state = WATCH_CLOSING;
     watch->on_closed = on_closed;
     list_remove(&watch->link);
@@ -205,6 +246,11 @@ void watch_kick(struct watch *watch)
 static void on_timer(uv_timer_t *timer)
 {
     struct watch *watch = timer->data;
+    if (watch->state == WATCH_RUNNING) {
+        watch_believe(watch); // it blocks
+        agent_note_blocking(watch->agent);
+        return;
+    }
     watch->state = WATCH_IDLE;
     go(watch);
 }
@@ -222,7 +268,8 @@ static void wait_then_go(struct watch *watch, uint64_t delay_ms)
 // From IDLE: sends the next request or queues it.
 static void go(struct watch *watch)
 {
-    if (watch->index.value != 0 && watch->is_polling && !watch->agent->poll_interval_ms) {
+    if (is_long_next(watch) && !watch->is_spinning) {
+        watch->was_gated = false;
         send_request(watch, true);
         return;
     }
@@ -230,27 +277,45 @@ static void go(struct watch *watch)
     agent_enqueue(watch->agent, watch);
 }
 
-void watch_send_queued(struct watch *watch)
+void watch_send_queued(struct watch *watch, bool is_gated)
 {
-    send_request(watch, false);
+    watch->was_gated = is_gated;
+    send_request(watch, is_long_next(watch));
 }
 
-// 503, 500 and bad answers: with growing delay. The catalog is the probe of everything else: alone,
-// it may ask often.
+void watch_believe(struct watch *watch)
+{
+    if (!watch->is_spinning)
+        return;
+    spin_end(watch);
+    watch->spins = SPINS_MAX - 1;
+    if (watch->state == WATCH_RUNNING && watch->was_full)
+        return;
+    halt(watch);
+    poll_index_forget(&watch->index);
+    go(watch);
+}
+
+// 503, 500 and bad answers: with growing delay, for the catalog up to what the gate lets through.
 static uint64_t retry_delay_ms(struct watch *watch)
 {
     struct agent *agent = watch->agent;
-    if (watch->ops->class == WATCH_CATALOG)
+    if (watch->ops->class == WATCH_CATALOG || agent->crowd_probe == watch)
         return backoff_next_probe(&watch->backoff, &agent->rng, PROBE_FLOOR_MS, PROBE_CAP_MS);
-    uint64_t delay_ms = backoff_next(&watch->backoff, &agent->rng, agent_retry_cap_ms(agent));
-    return agent_retry_delay_ms(agent, delay_ms);
+    return backoff_next(&watch->backoff, &agent->rng, agent_retry_cap_ms(agent));
 }
 
 static uint64_t refusal_delay_ms(struct watch *watch, int status)
 {
     if (status == 429) {
-        agent_note_crowded(watch->agent);
-        return CROWDED_MS + retry_delay_ms(watch);
+        struct agent *agent = watch->agent;
+        if (!agent->crowd_probe)
+            agent->crowd_probe = watch;
+        bool is_probe = agent->crowd_probe == watch || watch->ops->class == WATCH_CATALOG;
+        // That a probe is refused again says nothing new.
+        if (!is_probe || watch->backoff.failures == 0)
+            agent_note_crowded(agent);
+        return retry_delay_ms(watch) + (is_probe ? 0 : CROWDED_MS);
     }
     if (watch->ops->class == WATCH_CATALOG || (status != 403 && status != 400))
         return retry_delay_ms(watch);
@@ -270,6 +335,13 @@ static void fail_with_status(struct watch *watch, const struct http_response *re
     wait_then_go(watch, refusal_delay_ms(watch, response->status));
 }
 
+static void judge_failed_poll(struct watch *watch)
+{
+    bool is_early = !watch->was_full && clock_now_ms() - watch->sent_ms < BLOCKS_MS;
+    if (is_early && ++watch->spins >= SPINS_MAX)
+        spin_begin(watch);
+}
+
 static void fail(struct watch *watch, const struct http_response *response)
 {
     struct agent *agent = watch->agent;
@@ -284,7 +356,33 @@ static void fail(struct watch *watch, const struct http_response *response)
         return;
     }
     agent_note_away(agent, response->failure);
-    go(watch); // into the queue, which waits for the agent
+    go(watch); // into a queue, which waits for the agent
+}
+
+// Whether Consul blocks as it should, by the answer to a poll.
+static void judge_poll(struct watch *watch, enum index_step step, bool has_changed, uint64_t now_ms)
+{
+    if (watch->was_full)
+        return;
+    uint64_t out_ms = now_ms - watch->sent_ms;
+    bool is_full_wait = out_ms >= watch->sent_wait_ms - watch->sent_wait_ms / 8;
+    bool has_moved = step == INDEX_GO && watch->index.value > watch->sent_index;
+    if (is_full_wait || (has_moved && (has_changed || out_ms >= BLOCKS_MS)))
+        spin_end(watch);
+    else if (!has_moved && !has_changed)
+        watch->spins += step == INDEX_GO ? 1 : 2; // one way back is a restart
+    if (watch->spins >= SPINS_MAX)
+        spin_begin(watch);
+}
+
+// What spins may go on once without waiting for its turn, to see whether it blocks now.
+static bool may_try(struct watch *watch)
+{
+    bool has_moved = watch->index.value > watch->sent_index;
+    if (!watch->is_spinning || !watch->was_gated || !has_moved || !is_long_next(watch))
+        return false;
+    gate_borrow(&watch->agent->gate, clock_now_ms());
+    return true;
 }
 
 // An answer whose index has moved tells of something, if not always of something that routes. One
@@ -315,8 +413,9 @@ static void succeed(struct watch *watch, const struct http_response *response, b
     struct agent *agent = watch->agent;
     enum watch_class class = watch->ops->class;
     uint64_t now_ms = clock_now_ms();
-    bool was_failing = watch->is_failing;
     clear_failure(watch);
+    if (agent->crowd_probe == watch)
+        agent->crowd_probe = NULL;
     backoff_reset(&watch->backoff);
     watch->has_answered = true;
     watch->last_ok_ms = agent->counters.last_ok_ms[class] = now_ms;
@@ -326,8 +425,6 @@ static void succeed(struct watch *watch, const struct http_response *response, b
         agent->counters.wakeups_changed[class]++;
     else
         agent->counters.wakeups_unchanged[class]++;
-    if (was_failing && class != WATCH_CATALOG)
-        agent_note_recovery(agent);
 
     watch->is_stale =
         response->is_without_leader || response->last_contact_ms > LAST_CONTACT_MAX_MS;
@@ -342,17 +439,23 @@ static void succeed(struct watch *watch, const struct http_response *response, b
     bool has_moved = step == INDEX_GO && watch->index.value != index_before;
     if (step != INDEX_GO)
         agent->counters.index_resets++;
+    judge_poll(watch, step, has_changed, now_ms);
+    agent_note_good(agent, watch->was_gated && !watch->is_spinning);
     if (watch->wants_read) {
         watch->wants_read = false;
         poll_index_forget(&watch->index);
     } else if (!watch->is_polling) {
         return;
     }
-    uint64_t delay_ms = pace_ms(watch, response, has_moved, now_ms);
+    if (may_try(watch)) {
+        watch->was_gated = false;
+        send_request(watch, true);
+        return;
+    }
+    // What spins is paced by the gate.
+    uint64_t delay_ms = watch->is_spinning ? 0 : pace_ms(watch, response, has_moved, now_ms);
     if (delay_ms > 0)
         agent->counters.limiter_delays++;
-    if (step == INDEX_PING_PONG)
-        delay_ms += backoff_next(&watch->backoff, &agent->rng, agent_retry_cap_ms(agent));
     if (watch->index.value != 0)
         delay_ms = MAX(delay_ms, agent->poll_interval_ms);
     wait_then_go(watch, delay_ms);
@@ -372,6 +475,7 @@ static void on_call_done(void *ctx, const struct http_response *response)
     unsigned outcome = outcome_of(response);
     watch->call = NULL;
     watch->state = WATCH_IDLE;
+    uv_timer_stop(&watch->timer);
     watch->last_status = response->status;
     agent->counters.bytes += response->bytes;
     if (watch->was_full)
@@ -406,6 +510,7 @@ static void on_call_done(void *ctx, const struct http_response *response)
         poll_index_forget(&watch->index);
         watch->mode = MAX(watch->mode, watch->sent_mode);
         watch->wants_read = false; // the retry is a full read anyway
+        judge_failed_poll(watch);
         if (response->status > 0)
             fail_with_status(watch, response);
         else
@@ -427,6 +532,9 @@ static void send_request(struct watch *watch, bool is_long)
         buf_printf(&path, "&index=%" PRIu64 "&wait=%" PRIu32 "ms", watch->index.value, wait_ms);
     watch->sent_mode = watch->mode;
     watch->was_full = !is_long;
+    watch->sent_index = watch->index.value;
+    watch->sent_wait_ms = wait_ms;
+    watch->sent_ms = clock_now_ms();
     if (watch->ops->on_send)
         watch->ops->on_send(watch);
     struct http_request request = {
@@ -450,4 +558,6 @@ static void send_request(struct watch *watch, bool is_long)
     watch->state = WATCH_RUNNING;
     if (!is_long)
         agent->running++;
+    else if (watch->is_spinning)
+        uv_timer_start(&watch->timer, on_timer, BLOCKS_MS, 0);
 }

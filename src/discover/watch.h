@@ -36,8 +36,8 @@ struct watch_ops {
     void (*on_refused)(struct watch *watch);
 };
 
-// IDLE: nothing to do. WAITING: the timer runs (pace or backoff). QUEUED: in the agent's queue.
-// RUNNING: a call is out. IDLE -> WAITING|QUEUED|RUNNING; WAITING -> QUEUED|RUNNING;
+// IDLE: nothing to do. WAITING: the timer runs (pace or backoff). QUEUED: in one of the agent's
+// queues. RUNNING: a call is out. IDLE -> WAITING|QUEUED|RUNNING; WAITING -> QUEUED|RUNNING;
 // QUEUED -> RUNNING; RUNNING -> WAITING|QUEUED|RUNNING|IDLE; any -> CLOSING.
 enum watch_state { WATCH_IDLE, WATCH_WAITING, WATCH_QUEUED, WATCH_RUNNING, WATCH_CLOSING };
 
@@ -52,14 +52,20 @@ struct watch {
     enum read_mode sent_mode; // of the running or last one
     bool is_polling;
     bool was_full;     // the running or last request had no index
+    bool was_gated;    // it went through the agent's gate
     bool is_in_answer; // the owner is taking an answer in
     bool wants_read;   // a read was asked for while a call ran
     bool is_hurried;   // the next poll does not wait for its pace
     bool is_failing;
-    bool is_stale; // the last answer came from a server without leader or far behind
+    bool is_spinning; // its polls come back at once for no reason
+    bool is_stale;    // the last answer came from a server without leader or far behind
     bool has_answered;
     int last_status; // HTTP status of the last answer, 0: none came
     struct poll_index index;
+    uint64_t sent_index; // of the running or last request
+    uint64_t sent_ms;
+    uint32_t sent_wait_ms; // long polls
+    unsigned spins;        // returns of that kind in a row
     struct bucket bucket;
     struct backoff backoff;
     struct http_call *call; // RUNNING
@@ -95,5 +101,8 @@ void watch_hurry(struct watch *watch, uint64_t delay_ms);
 // If it waits after a failure: tries again now.
 void watch_kick(struct watch *watch);
 
-// For agent_pump: sends the queued read.
-void watch_send_queued(struct watch *watch);
+// If it spins: Consul is believed to block again, until this watch shows otherwise.
+void watch_believe(struct watch *watch);
+
+// For agent_pump: sends the queued request; is_gated: it took a slot of the gate.
+void watch_send_queued(struct watch *watch, bool is_gated);

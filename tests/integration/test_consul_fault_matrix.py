@@ -57,8 +57,6 @@ ANSWERS = {
     "100 MB": streaming(b" " * MB, 0.01, length=100 * MB),
     "endless JSON": streaming(b'["a",' * 100000, 0.01),
 }
-# What an agent says to a client that it has enough of is heeded for five seconds and more.
-TIMES_TO_RECOVER = {"429": 9 * SLOWNESS}
 
 
 class Row:
@@ -174,8 +172,8 @@ def test_everything_answers_with(rows, name):
     print(f"asked {row.asked} times in {row.WINDOW_S} s; RSS {row.kib_before} -> {row.kib_most} KiB; "
           f"right again after {row.recovered_s:.2f} s")
     assert not row.lost, row.lost[:5]
-    assert row.asked <= row.WINDOW_S + 2
-    assert row.recovered_s < TIMES_TO_RECOVER.get(name, SOON)
+    assert row.asked <= row.WINDOW_S
+    assert row.recovered_s < SOON
     # 64 MB is the longest answer that is read at all.
     assert row.kib_most < row.kib_before * 2 + 130 * 1024 * (1 if SLOWNESS == 1 else 3)
 
@@ -409,7 +407,7 @@ def test_odd_instances_lose_only_themselves(origin):
 
 def test_endless_answers_at_once_are_paced(origin):
     """Long polls that return at once, without end and without a change: a busy loop on our side is one on
-    Consul's. Each watch has its burst, then one request a second."""
+    Consul's. Each watch has its burst, then all together have less than one request a second."""
     with FakeConsul() as consul:
         consul.set_service("a", [("a-1", origin.port, ["urlprefix-/a"])])
         with Tagway(options=consul.options()) as tagway:
@@ -434,13 +432,19 @@ def test_endless_answers_at_once_are_paced(origin):
                 path = path.partition("?")[0]
                 counts[path] = counts.get(path, 0) + 1
             print(counts)
-            assert len(counts) == 4 and all(count <= seconds + 1 for count in counts.values())
+            assert len(counts) == 4 and sum(counts.values()) <= seconds
+            assert tagway.metric("tagway_consul_watches_spinning") == 4
+            assert "return at once" in json.dumps(tagway.problems())
             assert tagway.get("/a").status == 200
             consul.fault = None
+            consul.services["a"].append(("a-2", origin.port, ["urlprefix-/more"]))
             consul.set_service("late", [("late-1", origin.port, ["urlprefix-/late"])])
             began = time.monotonic()
             tagway.wait_route("/late")
+            tagway.wait_route("/more")
             assert time.monotonic() - began < SOON
+            wait_until(lambda: tagway.metric("tagway_consul_watches_spinning") == 0, 10, "trust in all polls")
+            assert not tagway.problems()
 
 
 def test_a_service_that_takes_over_a_route_is_told(origin):
