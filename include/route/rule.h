@@ -21,6 +21,14 @@ struct route_option {
     struct str value; // empty when the option had none
 };
 
+// unhealthy=: what becomes of a route whose service has no healthy instance with it.
+enum route_unhealthy {
+    ROUTE_UNHEALTHY_DEFAULT, // none given: as the registry's key says
+    ROUTE_UNHEALTHY_503,
+    ROUTE_UNHEALTHY_DROP,
+    ROUTE_UNHEALTHY_FAILOPEN,
+};
+
 struct route_rule {
     struct index_link link;
 
@@ -31,6 +39,8 @@ struct route_rule {
     bool has_weight;          // false: none given, or a negative one
     bool has_bad_retry;       // retry= names more than what can be retried
     uint8_t retried_statuses; // retry=: route_retry_bit of each
+    uint8_t unhealthy;        // enum route_unhealthy
+    bool has_bad_unhealthy;   // unhealthy= with another word
     bool skips_tls_verify;
     bool sends_proxy_header; // pxyproto=true
     uint16_t redirect_code;  // 300-399, or 0: proxy

@@ -179,11 +179,8 @@ static int take_in(struct service *service, const struct health_answer *answer, 
     if (is_doubtful)
         reason = hold_reason_of(service, removed, answer->count > 0);
     if (reason != HOLD_NONE) {
-        // After a restart of the agent only checks are in doubt, not whether an instance exists;
-        // where instances without a good check are left out, the two look the same.
-        bool keeps_vanished =
-            reason == HOLD_MASS || consul->config->unhealthy_routes == UNHEALTHY_DROP;
-        status = defs_keep(&defs, &service->defs, keeps_vanished);
+        // After a restart of the agent only checks are in doubt, not whether an instance exists.
+        status = defs_keep(&defs, &service->defs, reason == HOLD_MASS, consul->config);
         if (status < 0) {
             def_list_fini(&defs);
             return status;

@@ -12,8 +12,21 @@ struct builder {
     struct problems *problems;
     struct str service;
     struct str instance;
+    const struct consul_config *config;
     int status;
 };
+
+static enum unhealthy_routes policy_of(const struct route_def *def,
+                                       const struct consul_config *config)
+{
+    switch (def->rule->unhealthy) {
+    case ROUTE_UNHEALTHY_DEFAULT: break;
+    case ROUTE_UNHEALTHY_503: return UNHEALTHY_503;
+    case ROUTE_UNHEALTHY_DROP: return UNHEALTHY_DROP;
+    case ROUTE_UNHEALTHY_FAILOPEN: return UNHEALTHY_FAILOPEN;
+    }
+    return config->unhealthy_routes;
+}
 
 void def_list_fini(struct def_list *list)
 {
@@ -42,7 +55,9 @@ int def_list_add(struct def_list *list, struct route_def *def)
 static void on_def(void *ctx, struct route_def *def)
 {
     struct builder *builder = ctx;
-    if (def_list_add(builder->list, def) < 0)
+    if (def->health != ROUTE_UP && policy_of(def, builder->config) == UNHEALTHY_DROP)
+        route_def_unref(def);
+    else if (def_list_add(builder->list, def) < 0)
         builder->status = ERR_NOMEM;
 }
 
@@ -108,14 +123,8 @@ static const char *find_obstacle(const struct instance *instance,
     return NULL;
 }
 
-static int build_instance(struct builder *builder, const struct instance *instance,
-                          const struct consul_config *config, bool fails_open)
+static int build_instance(struct builder *builder, const struct instance *instance)
 {
-    enum route_health health = instance->health;
-    if (health != ROUTE_UP && fails_open)
-        health = ROUTE_UP;
-    if (health != ROUTE_UP && config->unhealthy_routes == UNHEALTHY_DROP)
-        return 0;
     struct tag_instance tags = {
         .service = builder->service,
         .address = instance->address,
@@ -124,10 +133,11 @@ static int build_instance(struct builder *builder, const struct instance *instan
         .instance = builder->instance,
         .tags = instance->tags,
         .tag_count = instance->tag_count,
-        .health = health,
+        .health = instance->health,
         .health_note = instance->health_note,
     };
-    int status = tag_parse_instance(&tags, config->tag_prefix, on_def, on_tag_problem, builder);
+    int status =
+        tag_parse_instance(&tags, builder->config->tag_prefix, on_def, on_tag_problem, builder);
     return status < 0 ? status : builder->status;
 }
 
@@ -161,24 +171,55 @@ static void survey(struct builder *builder, const struct health_answer *answer,
     builder->instance = STR_NULL; // `name` ends here
 }
 
+static bool has_healthy(const struct def_list *list, const struct route_def *like,
+                        const bool *is_opened)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct route_def *def = list->items[i];
+        if (def->health == ROUTE_UP && !is_opened[i] && str_eq(def->rule->host, like->rule->host) &&
+            str_eq(def->rule->path, like->rule->path))
+            return true;
+    }
+    return false;
+}
+
+// Fail open: where no instance with the route is healthy, those that are not are used.
+static int open_routes(struct def_list *list, const struct consul_config *config)
+{
+    bool *is_opened = mem_zalloc_array(list->count, sizeof *is_opened);
+    if (!is_opened)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < list->count; i++) {
+        struct route_def *def = list->items[i];
+        is_opened[i] = def->health != ROUTE_UP && policy_of(def, config) == UNHEALTHY_FAILOPEN &&
+                       (list->up == 0 || !has_healthy(list, def, is_opened));
+        if (is_opened[i])
+            def->health = ROUTE_UP; // nobody else has it yet
+    }
+    mem_free(is_opened);
+    return 0;
+}
+
 int defs_build(struct def_list *list, const struct health_answer *answer, struct str service,
                const struct consul_config *config, struct problems *problems)
 {
     char scope[512];
-    struct builder builder = {.list = list, .problems = problems, .service = service};
+    struct builder builder = {
+        .list = list, .problems = problems, .service = service, .config = config};
     bool *is_used = mem_zalloc_array(answer->count, sizeof *is_used);
     if (!is_used)
         return ERR_NOMEM;
     int status = 0;
     problems_begin(problems, problem_scope(service, scope, sizeof scope));
     survey(&builder, answer, config, is_used);
-    bool fails_open = config->unhealthy_routes == UNHEALTHY_FAILOPEN && list->up == 0;
     for (size_t i = 0; i < answer->count && status == 0; i++) {
         char name[512];
         builder.instance = instance_name(&answer->items[i], name, sizeof name);
         if (is_used[i])
-            status = build_instance(&builder, &answer->items[i], config, fails_open);
+            status = build_instance(&builder, &answer->items[i]);
     }
+    if (status == 0)
+        status = open_routes(list, config);
     problems_end(problems);
     mem_free(is_used);
     return status;
@@ -192,7 +233,8 @@ static bool is_same_origin(const struct route_def *a, const struct route_def *b)
            str_eq(a->rule->host, b->rule->host) && str_eq(a->rule->path, b->rule->path);
 }
 
-int defs_keep(struct def_list *list, const struct def_list *before, bool keeps_vanished)
+int defs_keep(struct def_list *list, const struct def_list *before, bool keeps_vanished,
+              const struct consul_config *config)
 {
     for (size_t i = 0; i < before->count; i++) {
         struct route_def *old = before->items[i];
@@ -201,7 +243,9 @@ int defs_keep(struct def_list *list, const struct def_list *before, bool keeps_v
         size_t k = 0;
         while (k < list->count && !is_same_origin(list->items[k], old))
             k++;
-        if (k == list->count && keeps_vanished) {
+        // Where instances without a good check are left out, these look as if they had vanished.
+        bool is_kept = keeps_vanished || policy_of(old, config) == UNHEALTHY_DROP;
+        if (k == list->count && is_kept) {
             int status = def_list_add(list, route_def_ref(old));
             if (status < 0)
                 return status;

@@ -31,7 +31,8 @@ MUST_CHECK int defs_build(struct def_list *list, const struct health_answer *ans
                           struct str service, const struct consul_config *config,
                           struct problems *problems);
 // Removals are held back: what `before` had up stays up in `list`, if its instance is in the list
-// or keeps_vanished. 0 or ERR_NOMEM.
-MUST_CHECK int defs_keep(struct def_list *list, const struct def_list *before, bool keeps_vanished);
+// or keeps_vanished, or where it may be out of the list for its checks alone. 0 or ERR_NOMEM.
+MUST_CHECK int defs_keep(struct def_list *list, const struct def_list *before, bool keeps_vanished,
+                         const struct consul_config *config);
 // Drops the service's problems.
 void defs_forget(struct str service, struct problems *problems);

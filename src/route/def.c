@@ -155,6 +155,8 @@ const char *route_def_warning(const struct route_def *def)
         return "redirect: the code is not a number from 300 to 399; requests are proxied instead";
     if (rule->has_bad_retry)
         return "retry: only the statuses 429, 500, 502, 503 and 504 can be tried elsewhere";
+    if (rule->has_bad_unhealthy)
+        return "unhealthy: 503, drop or failopen; the option has no effect";
     if (rule->redirect_code == 0 && def->scheme == ROUTE_SCHEME_OTHER)
         return "the destination is not of the form http://host:port/ and cannot be proxied to";
     return NULL;

@@ -234,8 +234,26 @@ static void read_retry(struct route_rule *rule, struct str value)
     }
 }
 
+static void read_unhealthy(struct route_rule *rule, struct str value)
+{
+    static const struct {
+        const char *word;
+        enum route_unhealthy unhealthy;
+    } WORDS[] = {
+        {"503", ROUTE_UNHEALTHY_503},
+        {"drop", ROUTE_UNHEALTHY_DROP},
+        {"failopen", ROUTE_UNHEALTHY_FAILOPEN},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(WORDS); i++) {
+        if (str_eq(value, str_of(WORDS[i].word)))
+            rule->unhealthy = WORDS[i].unhealthy;
+    }
+    rule->has_bad_unhealthy = value.len > 0 && rule->unhealthy == ROUTE_UNHEALTHY_DEFAULT;
+}
+
 static void read_options(struct route_rule *rule)
 {
+    read_unhealthy(rule, option_value(rule, STR("unhealthy")));
     read_retry(rule, option_value(rule, STR("retry")));
     rule->strip = option_value(rule, STR("strip"));
     rule->prepend = option_value(rule, STR("prepend"));

@@ -198,6 +198,21 @@ def test_what_is_no_instance_of_ours(site, web):
     assert site.tagway.get("/side").status == 404
 
 
+def test_a_tag_decides_what_an_unhealthy_service_does(site, web):
+    """unhealthy= of a route wins over registry.consul.unhealthyroute."""
+    words = ("503", "drop", "failopen")
+    tags = [f"urlprefix-/u{word} unhealthy={word}" for word in words] + ["urlprefix-/uplain"]
+    service_id = site.consul.register("u", site.b.port, tags)
+    for word in (*words, "plain"):
+        site.tagway.wait_route(f"/u{word}")
+    site.consul.set_health(service_id, "critical")
+    wait_until(lambda: site.tagway.get("/udrop").status == 404, what="the dropped route to go")
+    assert [site.tagway.get(f"/u{word}").status for word in ("503", "failopen", "plain")] == [503, 200, 503]
+    site.consul.set_health(service_id, "passing")
+    for word in (*words, "plain"):
+        site.tagway.wait_route(f"/u{word}")
+
+
 def test_self_registration(site, consul_binary):
     options = site.consul.options(registry_consul_register_enabled="true",
                                   registry_consul_register_name="tagway-test",

@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from harness.browser import Page
-from harness.origin import Origin
+from harness.fake_consul import FakeConsul
+from harness.origin import Origin, refused_port
 from harness.process import wait_until
 from harness.tagway import Tagway, route
 
@@ -191,6 +192,43 @@ def test_registry_panel(browser, proxy):
     wait_until(lambda: page.text("#registry"), 10, "the registry's state")
     assert "tab=registry" in browser.current_url
     page.assert_clean()
+
+
+def test_an_ejected_target_is_told_with_its_cause(browser, origin):
+    options = {"proxy.workers": "1", "proxy.strategy": "rr", "proxy.eject.time": "1h", "proxy.eject.maxtime": "1h"}
+    with Tagway(route(origin, "/", "good") + route(refused_port(), "/", "bad"), options) as tagway:
+        page = Page(browser, tagway)
+        page.wait_targets(2)
+        assert not page.all(".row.target.ejected")
+        for _ in range(20):
+            tagway.get()
+        wait_until(lambda: page.targets()["bad"]["health"].startswith("ejected "), 15, "the word in the row")
+        assert page.targets()["good"]["health"] == "up"
+        title = page.run("return document.querySelector('.row.target.ejected .health').title")
+        assert "it cannot be connected to" in title
+        wait_until(lambda: "1 ejected" in page.text("body"), 10, "the sum above the table")
+        page.assert_clean()
+
+
+def test_routes_from_disk_are_told_until_consul_answers(browser, origin, tmp_path):
+    with FakeConsul() as consul:
+        consul.set_service("web", [("web-1", origin.port, ["urlprefix-/web"])])
+        options = consul.options(registry_snapshot_path=str(tmp_path / "routes"), registry_snapshot_wait="200ms")
+        with Tagway(options=options) as tagway:
+            page = Page(browser, tagway)
+            page.wait_targets(1)
+            assert page.text("#snapshot") == ""
+            wait_until(lambda: (tmp_path / "routes").exists(), 20, "the routes on disk")
+        consul.hang_up()
+        with Tagway(options=options) as tagway:
+            page = Page(browser, tagway)
+            page.wait_targets(1)
+            wait_until(lambda: "from disk" in page.text("#snapshot"), 15, "the banner")
+            assert "the registry has not answered" in page.text("#snapshot")
+            consul.listen()
+            wait_until(lambda: page.text("#snapshot") == "", 20, "the banner to go")
+            page.wait_targets(1)
+            page.assert_clean()
 
 
 def test_a_lost_connection_is_told_and_found_again(browser, proxy):

@@ -24,6 +24,7 @@ const OPTIONS = [
   ["redirect=301", "answers with a redirect to the destination, in which $path stands for the path"],
   ["allow=ip:10.0.0.0/8,ip:fe80::/10", "lets only these addresses pass; deny= the others"],
   ["auth=name", "asks for a user of that scheme"],
+  ["unhealthy=failopen", "uses unhealthy instances when none is healthy; 503 and drop do not"],
 ];
 
 function rows(list) {

@@ -158,7 +158,8 @@ int __wrap_feed_set_service(struct feed *feed, struct str key, struct route_def 
     service->is_routed = false;
     for (size_t i = 0; i < count; i++) {
         service->is_routed = service->is_routed || defs[i]->health == ROUTE_UP;
-        snprintf(service->destination, sizeof service->destination, "%.*s", STR_FMT(defs[i]->dst));
+        snprintf(service->destination, sizeof service->destination, "%.*s",
+                 STR_FMT(route_def_dst(defs[i])));
     }
     world.lost +=
         !service->is_routed && service->is_listed && (service->is_up || is_in_trouble(service));

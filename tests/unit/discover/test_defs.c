@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -96,6 +97,53 @@ static void unhealthy_ones_own_their_routes_or_are_dropped_or_used(void **state)
     assert_int_equal(world->list.items[0]->health, ROUTE_CRITICAL);
 }
 
+// Routes that differ, of an instance that is out, whatever the process-wide word is.
+static void a_tag_says_so_for_its_route(void **state)
+{
+    static struct str tags[] = {
+        STR_INIT("urlprefix-/answer unhealthy=503"), STR_INIT("urlprefix-/gone unhealthy=drop"),
+        STR_INIT("urlprefix-/used unhealthy=failopen"), STR_INIT("urlprefix-/odd unhealthy=open")};
+    struct world *world = *state;
+    struct instance items[] = {instance("a", ROUTE_CRITICAL), instance("b", ROUTE_UP)};
+    items[0].tags = tags;
+    items[0].tag_count = ARRAY_LEN(tags);
+    assert_int_equal(build(world, items, 1), 0);
+    assert_int_equal(world->list.count, 3);
+    assert_int_equal(world->list.items[0]->health, ROUTE_CRITICAL);
+    assert_true(str_eq(world->list.items[1]->rule->path, STR("/used")));
+    assert_int_equal(world->list.items[1]->health, ROUTE_UP);
+    assert_int_equal(world->list.items[2]->health, ROUTE_CRITICAL);
+    assert_int_equal(problems_count(world->problems), 1);
+    assert_non_null(strstr(problems_at(world->problems, 0)->reason.ptr, "503, drop or failopen"));
+
+    world->config.unhealthy_routes = UNHEALTHY_DROP;
+    assert_int_equal(build(world, items, 1), 0);
+    assert_int_equal(world->list.count, 2);
+    assert_true(str_eq(world->list.items[0]->rule->path, STR("/answer")));
+    assert_true(str_eq(world->list.items[1]->rule->path, STR("/used")));
+
+    // A healthy instance counts for the routes that it has.
+    assert_int_equal(build(world, items, 2), 0);
+    assert_int_equal(world->list.items[1]->health, ROUTE_UP);
+    items[1].tags = tags;
+    items[1].tag_count = ARRAY_LEN(tags);
+    assert_int_equal(build(world, items, 2), 0);
+    assert_true(str_eq(world->list.items[1]->rule->path, STR("/used")));
+    assert_int_equal(world->list.items[1]->health, ROUTE_CRITICAL);
+
+    // What is dropped for its checks is kept while these are in doubt.
+    world->config.unhealthy_routes = UNHEALTHY_503;
+    items[0].health = ROUTE_UP;
+    assert_int_equal(build(world, items, 1), 0);
+    struct def_list before = world->list;
+    world->list = (struct def_list){0};
+    items[0].health = ROUTE_CRITICAL;
+    assert_int_equal(build(world, items, 1), 0);
+    assert_int_equal(defs_keep(&world->list, &before, false, &world->config), 0);
+    assert_int_equal(world->list.count, ARRAY_LEN(tags));
+    def_list_fini(&before);
+}
+
 static void what_cannot_be_routed_is_told(void **state)
 {
     struct world *world = *state;
@@ -149,12 +197,12 @@ static void held_removals_keep_what_was_up(void **state)
 
     struct instance now[] = {instance("a", ROUTE_CRITICAL), instance("d", ROUTE_UP)};
     assert_int_equal(build(world, now, 2), 0);
-    assert_int_equal(defs_keep(&world->list, &before, false), 0);
+    assert_int_equal(defs_keep(&world->list, &before, false, &world->config), 0);
     assert_int_equal(world->list.count, 2); // b has vanished for good
     assert_int_equal(world->list.items[0]->health, ROUTE_UP);
 
     assert_int_equal(build(world, now, 2), 0);
-    assert_int_equal(defs_keep(&world->list, &before, true), 0);
+    assert_int_equal(defs_keep(&world->list, &before, true, &world->config), 0);
     assert_int_equal(world->list.count, 3);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(world->list.items[i]->health, ROUTE_UP);
@@ -177,7 +225,7 @@ static void shortage_is_reported(void **state)
     assert_int_equal(world->list.count, 1);
     struct def_list empty = {0};
     mem_fail_after(0);
-    assert_int_equal(defs_keep(&empty, &world->list, true), ERR_NOMEM);
+    assert_int_equal(defs_keep(&empty, &world->list, true, &world->config), ERR_NOMEM);
     mem_fail_after(-1);
     def_list_fini(&empty);
 }
@@ -188,6 +236,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(healthy_instances_become_definitions, setup, teardown),
         cmocka_unit_test_setup_teardown(unhealthy_ones_own_their_routes_or_are_dropped_or_used,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_tag_says_so_for_its_route, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_routed_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_bad_tag_loses_only_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(held_removals_keep_what_was_up, setup, teardown),

@@ -156,6 +156,35 @@ static void refuses_with_a_reason(void **state)
     }
 }
 
+static void reads_what_an_unhealthy_route_does(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *opts;
+        enum route_unhealthy unhealthy;
+        bool is_bad;
+    } rows[] = {
+        {"strip=/a", ROUTE_UNHEALTHY_DEFAULT, false},
+        {"unhealthy=503", ROUTE_UNHEALTHY_503, false},
+        {"unhealthy=drop", ROUTE_UNHEALTHY_DROP, false},
+        {"unhealthy=failopen", ROUTE_UNHEALTHY_FAILOPEN, false},
+        {"unhealthy=drop unhealthy=503", ROUTE_UNHEALTHY_503, false},
+        {"unhealthy=", ROUTE_UNHEALTHY_DEFAULT, false},
+        {"unhealthy", ROUTE_UNHEALTHY_DEFAULT, false},
+        {"unhealthy=Drop", ROUTE_UNHEALTHY_DEFAULT, true},
+        {"unhealthy=5030", ROUTE_UNHEALTHY_DEFAULT, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct route_def_spec spec = GOOD;
+        spec.opts = str_of(rows[i].opts);
+        struct route_def *def = make(&spec);
+        assert_int_equal(def->rule->unhealthy, rows[i].unhealthy);
+        const char *warning = route_def_warning(def);
+        assert_int_equal(warning != NULL, rows[i].is_bad);
+        route_def_unref(def);
+    }
+}
+
 static void reads_statuses_to_try_elsewhere(void **state)
 {
     (void)state;
@@ -429,6 +458,7 @@ int main(void)
         cmocka_unit_test(reads_options),
         cmocka_unit_test(reads_destinations),
         cmocka_unit_test(refuses_with_a_reason),
+        cmocka_unit_test(reads_what_an_unhealthy_route_does),
         cmocka_unit_test(reads_statuses_to_try_elsewhere),
         cmocka_unit_test(warns_of_what_has_no_effect),
         cmocka_unit_test(orders_as_lines_descending),
