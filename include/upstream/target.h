@@ -11,12 +11,12 @@
 // the turn that looked it up.
 #pragma once
 
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
-#include "base/list.h"
+#include "base/index.h"
 #include "base/str.h"
 #include "route/def.h"
 #include "stats/counters.h"
@@ -26,57 +26,86 @@ enum {
     ENDPOINT_ADDRESSES_MAX = 4, // of a name with several; tried in order
 };
 
+union endpoint_address { // a fifth of a sockaddr_storage
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
 struct endpoint_addresses {
     unsigned count;
-    struct sockaddr_storage at[ENDPOINT_ADDRESSES_MAX];
+    union endpoint_address at[]; // to be read through `any`: the last has room for its family only
 };
 
 struct tls_context;
 struct endpoint_pool; // upstream/pool.h: one worker's connections to one endpoint
 
+// What only https endpoints have.
+struct endpoint_tls {
+    const struct tls_context *context;
+    struct str name; // for SNI and verification; empty: the host
+    bool skips_verify;
+    // Why the newest handshake of any worker failed, a static text; NULL: it did not. For people.
+    _Atomic(const char *) failure;
+};
+
 struct endpoint {
-    struct str key;  // identity: address, port and TLS settings; owned with the endpoint
-    struct str host; // as in dst, no brackets
+    struct index_link link; // registry's; by address, port and TLS settings. refs: targets
+    const char *host_text;  // as in dst, no brackets; in this allocation
+    uint32_t host_len;
+    // Counted up when the registry brings it up anew: what workers know against it is forgotten.
+    _Atomic uint32_t life;
     uint16_t port;
-    const struct tls_context *tls; // NULL: plain
-    bool skips_tls_verify;
-    struct str tls_name; // name for SNI and verification; empty: host
+    bool is_listed;           // in the registry's list of retired ones; control thread
+    atomic_bool is_retired;   // workers stop pooling
+    atomic_bool is_own;       // leads back to a listener of this process: not to be used
+    struct endpoint_tls *tls; // in this allocation; NULL: plain
     // Resolved addresses; NULL while a name is being looked up or does not resolve. Replaced whole
     // by the control thread; the value before stays valid until the next replacement.
     _Atomic(struct endpoint_addresses *) addresses;
-    struct endpoint_addresses *previous_addresses;
-    // Why the newest TLS handshake of any worker failed, a static text; NULL: it did not. For
-    // people.
-    _Atomic(const char *) tls_failure;
-    atomic_bool is_retired; // workers stop pooling
-    atomic_bool is_own;     // leads back to a listener of this process: not to be used
-    // Counted up when the registry brings it up anew: what workers know against it is forgotten.
-    _Atomic uint32_t life;
-    uint32_t refs;              // targets; control thread
-    struct list link;           // registry's
-    struct name_lookup *lookup; // registry's; NULL for a literal address
+    struct name_lookup *lookup;    // registry's; NULL for a literal address
+    struct endpoint *next_retired; // registry's
     // One per worker, created by it on first use, freed with the endpoint.
     _Atomic(struct endpoint_pool *) pools[];
 };
 
 struct target {
-    struct str key; // identity: all below that is borrowed from it
-    struct str service, host, path, dst;
-    struct str host_header; // Host to send with host=dst: "name[:port]" of dst
+    struct index_link
+        link; // registry's; by service, host, path, dst and TLS settings. refs: bindings
+    const struct route_rule *rule; // reference; with its service, host and path
     struct endpoint
         *endpoint; // NULL for what cannot be proxied to (redirects, unsupported schemes)
-    uint32_t refs; // bindings; control thread
-    bool was_up;   // in the newest binding; control thread
+    void *sample;  // last totals, for rates; one allocation, the admin's, freed with the target
+    struct target *next_retired; // registry's
+    // Texts in this allocation: where they begin, behind the counters.
+    uint32_t dst_at, dst_len;
+    uint32_t header_at, header_len;
+    bool was_up;    // in the newest binding; control thread
+    bool is_listed; // in the registry's list of retired ones; control thread
     atomic_bool is_retired;
-    void *sample;     // last totals, for rates; one allocation, the admin's, freed with the target
-    struct list link; // registry's
     // Counter blocks, one per worker, created by it on first use, freed with the target.
     _Atomic(struct target_counters *) counters[];
 };
 
+static inline struct str target_dst(const struct target *target)
+{
+    return str_make((const char *)target + target->dst_at, target->dst_len);
+}
+
+// Host to send with host=dst: "name[:port]" of dst.
+static inline struct str target_host_header(const struct target *target)
+{
+    return str_make((const char *)target + target->header_at, target->header_len);
+}
+
+static inline struct str endpoint_host(const struct endpoint *endpoint)
+{
+    return str_make(endpoint->host_text, endpoint->host_len);
+}
+
 static inline struct str endpoint_tls_name(const struct endpoint *endpoint)
 {
-    return endpoint->tls_name.len ? endpoint->tls_name : endpoint->host;
+    return endpoint->tls && endpoint->tls->name.len ? endpoint->tls->name : endpoint_host(endpoint);
 }
 
 // The worker's own counter block for a target; NULL when memory is short (then the request is

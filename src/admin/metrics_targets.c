@@ -5,10 +5,16 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-static int compare_keys(const void *a, const void *b)
+static int compare_labels(const void *a, const void *b)
 {
-    return str_cmp((*(const struct target *const *)a)->key,
-                   (*(const struct target *const *)b)->key);
+    const struct target *left = *(const struct target *const *)a;
+    const struct target *right = *(const struct target *const *)b;
+    int order = str_cmp(left->rule->service, right->rule->service);
+    if (order == 0)
+        order = str_cmp(left->rule->host, right->rule->host);
+    if (order == 0)
+        order = str_cmp(left->rule->path, right->rule->path);
+    return order != 0 ? order : str_cmp(target_dst(left), target_dst(right));
 }
 
 int target_list_init(struct target_list *list, struct targets *targets)
@@ -27,7 +33,7 @@ int target_list_init(struct target_list *list, struct targets *targets)
         else
             list->omitted++;
     }
-    qsort(list->at, list->count, sizeof(*list->at), compare_keys);
+    qsort(list->at, list->count, sizeof(*list->at), compare_labels);
     return 0;
 }
 
@@ -38,8 +44,7 @@ void target_list_fini(struct target_list *list)
 
 static bool have_equal_labels(const struct target *a, const struct target *b)
 {
-    return str_eq(a->service, b->service) && str_eq(a->host, b->host) && str_eq(a->path, b->path) &&
-           str_eq(a->dst, b->dst);
+    return compare_labels(&a, &b) == 0;
 }
 
 size_t target_list_group(const struct target_list *list, size_t first)
@@ -90,10 +95,10 @@ static void write_target_samples(struct buf *out, const struct target_list *list
         uint64_t value = 0;
         for (size_t end = i + target_list_group(list, i); i < end; i++)
             value += read(list->at[i], list->worker_count);
-        struct prom_label labels[] = {{"service", first->service},
-                                      {"host", first->host},
-                                      {"path", first->path},
-                                      {"target", first->dst},
+        struct prom_label labels[] = {{"service", first->rule->service},
+                                      {"host", first->rule->host},
+                                      {"path", first->rule->path},
+                                      {"target", target_dst(first)},
                                       {"code", str_of(code)}};
         size_t label_count = code ? 5 : 4;
         if (unit == 1)

@@ -22,7 +22,7 @@
 
 // What a series stood at when it was pushed last.
 struct seen {
-    char *key;     // owned; NULL: the target's own
+    char *key;     // owned
     uint64_t pass; // of the last push with it
     uint64_t value;
     uint64_t sum_us;
@@ -71,16 +71,16 @@ static void seen_free(struct seen *seen)
     mem_free(seen);
 }
 
-static struct seen *seen_new(struct map *map, struct str key, bool owns_key, bool is_timer)
+static struct seen *seen_new(struct map *map, struct str key, bool is_timer)
 {
     struct seen *seen =
         mem_zalloc(sizeof *seen + (is_timer ? HIST_BUCKETS * sizeof seen->buckets[0] : 0));
     if (!seen)
         return NULL;
-    if (owns_key) {
-        seen->key = str_dup(key);
-        key = str_make(seen->key, key.len);
-    }
+    seen->key = mem_alloc(key.len + 1);
+    if (seen->key && key.len > 0)
+        memcpy(seen->key, key.ptr, key.len);
+    key.ptr = seen->key;
     if (!key.ptr || map_put(map, key, seen) != 0) {
         seen_free(seen);
         return NULL;
@@ -101,7 +101,7 @@ static struct seen *seen_of_series(struct push *push, const struct series *serie
     if (buf_status(&key) == 0) {
         seen = map_get(&push->seen, buf_str(&key));
         if (!seen)
-            seen = seen_new(&push->seen, buf_str(&key), true, series->hist != NULL);
+            seen = seen_new(&push->seen, buf_str(&key), series->hist != NULL);
     }
     buf_fini(&key);
     return seen;
@@ -161,9 +161,10 @@ static void on_series(void *ctx, const struct series *series)
 
 static void push_target(struct push *push, const struct target *target)
 {
-    struct seen *seen = map_get(&push->targets, target->key);
+    struct str key = str_make((const char *)&target, sizeof target); // the pointer itself
+    struct seen *seen = map_get(&push->targets, key);
     if (!seen && push->targets.count < METRICS_TARGETS_MAX)
-        seen = seen_new(&push->targets, target->key, false, true);
+        seen = seen_new(&push->targets, key, true);
     struct hist_sum hist = {0};
     struct series series;
     series_of_target(&series, target);
@@ -177,7 +178,7 @@ static void on_gone(void *ctx, struct target *target)
 {
     struct push *push = ctx;
     push_target(push, target);
-    struct seen *seen = map_remove(&push->targets, target->key);
+    struct seen *seen = map_remove(&push->targets, str_make((const char *)&target, sizeof target));
     if (seen)
         seen_free(seen);
 }

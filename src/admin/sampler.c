@@ -126,7 +126,7 @@ static struct sample *sample_get(struct sampler *sampler, struct target *target)
     if (target->sample)
         return target->sample;
     struct sample *sample = mem_zalloc(sizeof *sample);
-    struct service_sums *service = sample ? service_get(sampler, target->service) : NULL;
+    struct service_sums *service = sample ? service_get(sampler, target->rule->service) : NULL;
     if (!service) {
         mem_free(sample); // next time: nothing is lost, the counters keep counting
         return NULL;

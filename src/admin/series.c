@@ -110,10 +110,10 @@ void series_of_target(struct series *series, const struct target *target)
     *series = (struct series){
         .family = SERIES_ROUTE,
         .label_count = 4,
-        .labels = {{"service", target->service},
-                   {"host", target->host},
-                   {"path", target->path},
-                   {"target", target->dst}},
+        .labels = {{"service", target->rule->service},
+                   {"host", target->rule->host},
+                   {"path", target->rule->path},
+                   {"target", target_dst(target)}},
     };
 }
 

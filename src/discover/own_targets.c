@@ -19,8 +19,8 @@ void own_targets_report(struct own_targets *own, struct targets *targets, struct
         problems_add(problems,
                      &(struct problem){
                          .source = STR("table"),
-                         .service = target->service,
-                         .text = target->dst,
+                         .service = target->rule->service,
+                         .text = target_dst(target),
                          .reason = STR("the target is this proxy itself: requests would go in "
                                        "circles, so it is not used"),
                          .is_lost = true,

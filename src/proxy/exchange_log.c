@@ -74,10 +74,10 @@ static uint64_t body_bytes_sent(const struct exchange *exchange)
 
 static void describe_target(const struct target *target, struct access_entry *entry)
 {
-    entry->service = target->service;
-    entry->upstream = target->host_header;
-    ptrdiff_t end = str_find(target->dst, STR("://"));
-    entry->upstream_scheme = str_upto(target->dst, end < 0 ? 0 : (size_t)end);
+    entry->service = target->rule->service;
+    entry->upstream = target_host_header(target);
+    ptrdiff_t end = str_find(target_dst(target), STR("://"));
+    entry->upstream_scheme = str_upto(target_dst(target), end < 0 ? 0 : (size_t)end);
 }
 
 void exchange_log(struct exchange *exchange)
@@ -107,8 +107,8 @@ void exchange_log(struct exchange *exchange)
     char route[512];
     const struct target *target = exchange->target;
     if (target) {
-        int len =
-            snprintf(route, sizeof route, "%.*s%.*s", STR_FMT(target->host), STR_FMT(target->path));
+        int len = snprintf(route, sizeof route, "%.*s%.*s", STR_FMT(target->rule->host),
+                           STR_FMT(target->rule->path));
         entry.route = str_make(route, MIN((size_t)len, sizeof route - 1));
         describe_target(target, &entry);
     }

@@ -342,7 +342,7 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
     }
     if (str_eq(def->rule->host_option, STR("dst")) ||
         (!def->rule->host_option.len && !head->host.len))
-        forward.host = chosen->target->host_header;
+        forward.host = target_host_header(chosen->target);
     else if (def->rule->host_option.len)
         forward.host = def->rule->host_option;
     char request_id[REQUEST_ID_TEXT];

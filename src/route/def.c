@@ -57,11 +57,13 @@ static size_t put(struct route_def *def, size_t *used, struct str s)
     return at;
 }
 
-// Where a part of the destination lies, which is most often printed as it was written.
-static size_t put_part(struct route_def *def, size_t *used, struct str part)
+// Where a part of the destination lies: in its text when that is printed as it was written.
+static size_t put_part(struct route_def *def, size_t *used, struct str part, struct str written,
+                       bool is_as_written)
 {
-    ptrdiff_t at = part.len > 0 ? str_find(route_def_dst(def), part) : 0;
-    return at >= 0 ? (size_t)at : put(def, used, part);
+    if (part.len == 0)
+        return 0;
+    return is_as_written ? (size_t)(part.ptr - written.ptr) : put(def, used, part);
 }
 
 static void read_scheme(struct route_def *def, const struct url *url)
@@ -97,17 +99,12 @@ static void fill(struct route_def *def, const struct route_def_spec *spec, struc
     def->instance_len = (uint32_t)spec->instance.len;
     put(def, &used, spec->health_note);
     def->health_note_len = (uint32_t)spec->health_note.len;
-    def->dst_host_at = (uint32_t)put_part(def, &used, url->name);
+    bool is_as_written = str_eq(dst, spec->dst);
+    def->dst_host_at = (uint32_t)put_part(def, &used, url->name, spec->dst, is_as_written);
     def->dst_host_len = (uint32_t)url->name.len;
-    def->dst_query_at = (uint32_t)put_part(def, &used, url->query);
+    def->dst_query_at = (uint32_t)put_part(def, &used, url->query, spec->dst, is_as_written);
     def->dst_query_len = (uint32_t)url->query.len;
     read_scheme(def, url);
-}
-
-// Room for the part where the printed form does not contain it.
-static size_t room_beside(struct str printed, struct str part)
-{
-    return part.len == 0 || str_find(printed, part) >= 0 ? 0 : part.len + 1;
 }
 
 struct route_def *route_def_new(const struct route_def_spec *spec, struct err *err)
@@ -125,8 +122,9 @@ struct route_def *route_def_new(const struct route_def_spec *spec, struct err *e
     struct route_def *def = NULL;
     if (printed) {
         struct str dst = str_make(printed, url_print(spec->dst, &url, printed));
-        size_t room = dst.len + spec->instance.len + spec->health_note.len + 3 +
-                      room_beside(dst, url.name) + room_beside(dst, url.query);
+        size_t room = dst.len + spec->instance.len + spec->health_note.len + 3;
+        if (!str_eq(dst, spec->dst))
+            room += url.name.len + 1 + url.query.len + 1;
         if (room < UINT32_MAX)
             def = mem_alloc(sizeof *def + room);
         if (def)

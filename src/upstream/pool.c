@@ -98,8 +98,9 @@ static void on_sock_closed(struct sock *sock)
 // Stored only when it is another one: all workers read the endpoint.
 static void note_tls_failure(struct endpoint *endpoint, const char *failure)
 {
-    if (atomic_load_explicit(&endpoint->tls_failure, memory_order_relaxed) != failure)
-        atomic_store_explicit(&endpoint->tls_failure, failure, memory_order_relaxed);
+    struct endpoint_tls *tls = endpoint->tls;
+    if (tls && atomic_load_explicit(&tls->failure, memory_order_relaxed) != failure)
+        atomic_store_explicit(&tls->failure, failure, memory_order_relaxed);
 }
 
 static void log_tls_failure(struct upstream_conn *conn)
@@ -115,8 +116,8 @@ static void log_tls_failure(struct upstream_conn *conn)
         return;
     pool->tls_logged_ms = now_ms;
     struct str name = endpoint_tls_name(endpoint);
-    log_error("TLS to %.*s:%u (%.*s): %s", STR_FMT(endpoint->host), endpoint->port, STR_FMT(name),
-              failure);
+    log_error("TLS to %.*s:%u (%.*s): %s", STR_FMT(endpoint_host(endpoint)), endpoint->port,
+              STR_FMT(name), failure);
 }
 
 static void connect_failed(struct upstream_conn *conn, int status)
@@ -262,11 +263,11 @@ static int start_tls(struct upstream_conn *conn)
     struct endpoint_pool *pool = conn->pool;
     struct tls_peer peer = {
         .name = endpoint_tls_name(pool->endpoint),
-        .skips_verify = pool->endpoint->skips_tls_verify,
+        .skips_verify = pool->endpoint->tls->skips_verify,
         .handshake_timeout_ms = config->tls_handshake_timeout_ms,
         .session = &pool->tls_session,
     };
-    return tls_start_client(&conn->sock, pool->endpoint->tls, &peer);
+    return tls_start_client(&conn->sock, pool->endpoint->tls->context, &peer);
 }
 
 struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
@@ -303,7 +304,7 @@ struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoin
     }
     // Names with several addresses: another one for each connection that follows a failure.
     unsigned at = pool->ejection.failures % addresses->count;
-    *status = sock_connect(&conn->sock, (const struct sockaddr *)&addresses->at[at]);
+    *status = sock_connect(&conn->sock, &addresses->at[at].any);
     if (*status != 0) {
         close_conn(conn, false);
         return NULL;

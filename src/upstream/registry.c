@@ -9,12 +9,13 @@
 
 #include <uv.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
+#include "base/index.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/mem.h"
+#include "net/addr.h"
 #include "net/own.h"
 #include "net/tls.h"
 #include "upstream/pool.h"
@@ -30,13 +31,14 @@ struct targets {
     uv_loop_t *loop;
     unsigned worker_count;
     struct table_cell cell;
-    struct old_table *old; // replaced versions some worker may still read; newest first
-    struct map by_key;     // key -> struct target, live and retired
-    struct map endpoints;  // key -> struct endpoint
-    struct list live;
-    struct list retired;           // no binding left, maybe in flight
-    struct list retired_endpoints; // no target left, maybe connected
-    struct list live_endpoints;
+    struct old_table *old;  // replaced versions some worker may still read; newest first
+    struct index all;       // struct target, live and retired
+    struct index endpoints; // struct endpoint, live and retired
+    // No binding left, maybe in flight; no target left, maybe connected. What is taken up again
+    // leaves the list when that is walked.
+    struct target *retired;
+    struct endpoint *retired_endpoints;
+    struct list names;           // name_lookup.link: endpoints without a literal address
     struct tls_context *tls;     // of all https endpoints; NULL before the first
     struct str ca_file, ca_path; // borrowed
     struct own_addresses own;
@@ -55,34 +57,41 @@ struct targets *targets_new(uv_loop_t *loop, unsigned worker_count)
     targets->worker_count = worker_count;
     for (unsigned i = 0; i < WORKERS_MAX; i++)
         atomic_init(&targets->cell.seen[i].version, TABLE_UNSEEN);
-    map_init(&targets->by_key);
-    map_init(&targets->endpoints);
-    list_init(&targets->live);
-    list_init(&targets->retired);
-    list_init(&targets->live_endpoints);
-    list_init(&targets->retired_endpoints);
+    index_init(&targets->all);
+    index_init(&targets->endpoints);
+    list_init(&targets->names);
     return targets;
 }
 
+static struct endpoint *endpoint_of(struct index_link *link)
+{
+    return CONTAINER_OF(link, struct endpoint, link);
+}
+
+static struct target *target_of(struct index_link *link)
+{
+    return CONTAINER_OF(link, struct target, link);
+}
+
+// No longer in the index, if it ever was.
 static void free_endpoint(struct targets *targets, struct endpoint *endpoint)
 {
-    list_remove(&endpoint->link);
-    if (map_get(&targets->endpoints, endpoint->key) == endpoint)
-        map_remove(&targets->endpoints, endpoint->key);
     resolve_stop(endpoint);
     for (unsigned i = 0; i < targets->worker_count; i++)
         endpoint_pool_free(atomic_load_explicit(&endpoint->pools[i], memory_order_acquire));
-    mem_free((void *)(uintptr_t)endpoint->key.ptr);
     mem_free(endpoint);
 }
 
 static void put_endpoint(struct targets *targets, struct endpoint *endpoint)
 {
-    if (!endpoint || --endpoint->refs > 0)
+    if (!endpoint || --endpoint->link.refs > 0)
         return;
     atomic_store_explicit(&endpoint->is_retired, true, memory_order_relaxed);
-    list_remove(&endpoint->link);
-    list_push_back(&targets->retired_endpoints, &endpoint->link);
+    if (endpoint->is_listed)
+        return;
+    endpoint->is_listed = true;
+    endpoint->next_retired = targets->retired_endpoints;
+    targets->retired_endpoints = endpoint;
 }
 
 static bool is_own(const struct endpoint *endpoint)
@@ -103,8 +112,7 @@ static void check_own(struct targets *targets, struct endpoint *endpoint)
         atomic_load_explicit(&endpoint->addresses, memory_order_relaxed);
     unsigned count = addresses ? addresses->count : 0;
     unsigned own = 0;
-    while (own < count &&
-           own_addresses_have(&targets->own, (const struct sockaddr *)&addresses->at[own]))
+    while (own < count && own_addresses_have(&targets->own, &addresses->at[own].any))
         own++;
     bool leads_back = count > 0 && own == count;
     if (leads_back == is_own(endpoint))
@@ -112,8 +120,17 @@ static void check_own(struct targets *targets, struct endpoint *endpoint)
     atomic_store_explicit(&endpoint->is_own, leads_back, memory_order_relaxed);
     targets->own_version++;
     if (leads_back)
-        log_warn("target %.*s:%u is the proxy itself: not used", STR_FMT(endpoint->host),
+        log_warn("target %.*s:%u is the proxy itself: not used", STR_FMT(endpoint_host(endpoint)),
                  endpoint->port);
+}
+
+static void check_all_own(struct targets *targets)
+{
+    struct index_link *link = NULL;
+    while ((link = index_next(&targets->endpoints, link))) {
+        if (link->refs > 0)
+            check_own(targets, endpoint_of(link));
+    }
 }
 
 void targets_set_own(struct targets *targets, const struct sockaddr_storage *listeners,
@@ -121,27 +138,12 @@ void targets_set_own(struct targets *targets, const struct sockaddr_storage *lis
 {
     own_addresses_set(&targets->own, listeners, count);
     own_addresses_refresh(&targets->own, clock_now_ms());
-    LIST_FOREACH (node, &targets->live_endpoints) {
-        check_own(targets, CONTAINER_OF(node, struct endpoint, link));
-    }
+    check_all_own(targets);
 }
 
 uint64_t targets_own_version(const struct targets *targets)
 {
     return targets->own_version;
-}
-
-// Appends a part and its terminator; `at` receives where it starts.
-static void append_part(struct buf *key, struct str part, size_t *at)
-{
-    *at = key->len;
-    buf_append_str(key, part);
-    buf_append_char(key, '\0');
-}
-
-static struct str part_at(const struct buf *key, size_t from, size_t len)
-{
-    return str_make(key->ptr + from, len);
 }
 
 // The name to verify and send as SNI: host= with a name overrides the address, as in fabio; a port
@@ -173,51 +175,102 @@ static int prepare_tls(struct targets *targets)
     return err.code;
 }
 
-static struct endpoint *get_endpoint(struct targets *targets, const struct route_def *def)
+static uint64_t hash_str(struct str s, uint64_t seed)
+{
+    return hash_bytes(s.ptr, s.len, seed + s.len);
+}
+
+static uint64_t hash_of_endpoint(const struct route_def *def)
+{
+    uint64_t seed = (uint64_t)def->dst_port << 8 | def->scheme;
+    return hash_str(tls_name_of(def), hash_str(route_def_dst_host(def), seed));
+}
+
+static bool is_endpoint_of(const struct endpoint *endpoint, const struct route_def *def)
 {
     bool is_tls = def->scheme == ROUTE_SCHEME_HTTPS;
-    if (is_tls && prepare_tls(targets) != 0)
+    if (endpoint->port != def->dst_port || !endpoint->tls == is_tls ||
+        !str_eq(endpoint_host(endpoint), route_def_dst_host(def)))
+        return false;
+    return !is_tls || (endpoint->tls->skips_verify == def->rule->skips_tls_verify &&
+                       str_eq(endpoint->tls->name, tls_name_of(def)));
+}
+
+static struct str put_str(char **at, struct str s)
+{
+    struct str copy = str_make(*at, s.len);
+    if (s.len)
+        memcpy(*at, s.ptr, s.len);
+    *at += s.len;
+    return copy;
+}
+
+// One allocation: the struct, the pools, what TLS needs, a literal address, the texts.
+static struct endpoint *new_endpoint(struct targets *targets, const struct route_def *def)
+{
+    bool is_tls = def->scheme == ROUTE_SCHEME_HTTPS;
+    struct str host = route_def_dst_host(def), name = tls_name_of(def);
+    struct endpoint *endpoint;
+    struct endpoint_addresses *literal;
+    size_t pools = targets->worker_count * sizeof endpoint->pools[0];
+    size_t tls = is_tls ? sizeof *endpoint->tls : 0;
+    struct sockaddr_storage address;
+    size_t addresses = 0;
+    if (addr_from_literal(host, def->dst_port, &address))
+        addresses = sizeof *literal + addr_len((const struct sockaddr *)&address);
+    endpoint = mem_zalloc(sizeof *endpoint + pools + tls + addresses + host.len + name.len);
+    if (!endpoint)
         return NULL;
-    struct buf key;
-    size_t host_at, name_at;
-    buf_init(&key, 64 << 10);
-    append_part(&key, route_def_dst_host(def), &host_at);
-    append_part(&key, tls_name_of(def), &name_at);
-    buf_printf(&key, "%u %d %d", def->dst_port, is_tls, def->rule->skips_tls_verify);
-    if (buf_status(&key) != 0) {
-        buf_fini(&key);
-        return NULL;
+    char *at = (char *)endpoint->pools + pools;
+    if (is_tls) {
+        endpoint->tls = (struct endpoint_tls *)(void *)at;
+        endpoint->tls->context = targets->tls;
+        endpoint->tls->skips_verify = def->rule->skips_tls_verify;
+        at += tls;
     }
-    struct endpoint *endpoint = map_get(&targets->endpoints, buf_str(&key));
-    if (endpoint) {
-        buf_fini(&key);
-        if (endpoint->refs++ == 0) { // taken up again
-            atomic_store_explicit(&endpoint->is_retired, false, memory_order_relaxed);
-            list_remove(&endpoint->link);
-            list_push_back(&targets->live_endpoints, &endpoint->link);
-            check_own(targets, endpoint);
-        }
-        return endpoint;
+    if (addresses > 0) {
+        literal = (struct endpoint_addresses *)(void *)at;
+        literal->count = 1;
+        memcpy(literal->at, &address, addresses - sizeof *literal);
+        atomic_init(&endpoint->addresses, literal);
+        at += addresses;
     }
-    endpoint = mem_zalloc(sizeof *endpoint + targets->worker_count * sizeof endpoint->pools[0]);
-    if (!endpoint) {
-        buf_fini(&key);
-        return NULL;
-    }
-    endpoint->key = buf_str(&key); // takes the bytes over
-    endpoint->host = part_at(&key, host_at, route_def_dst_host(def).len);
-    endpoint->tls_name = part_at(&key, name_at, tls_name_of(def).len);
+    endpoint->host_text = put_str(&at, host).ptr;
+    endpoint->host_len = (uint32_t)host.len;
+    if (is_tls)
+        endpoint->tls->name = put_str(&at, name);
     endpoint->port = def->dst_port;
-    endpoint->tls = is_tls ? targets->tls : NULL;
-    endpoint->skips_tls_verify = def->rule->skips_tls_verify;
-    endpoint->refs = 1;
-    list_init(&endpoint->link);
-    list_push_back(&targets->live_endpoints, &endpoint->link);
-    if (map_put(&targets->endpoints, endpoint->key, endpoint) != 0 ||
-        resolve_start(targets->loop, endpoint) != 0) {
+    endpoint->link.refs = 1;
+    if (addresses > 0 || resolve_start(targets->loop, endpoint) == 0)
+        return endpoint;
+    free_endpoint(targets, endpoint);
+    return NULL;
+}
+
+static struct endpoint *get_endpoint(struct targets *targets, const struct route_def *def)
+{
+    if (def->scheme == ROUTE_SCHEME_HTTPS && prepare_tls(targets) != 0)
+        return NULL;
+    uint64_t hash = hash_of_endpoint(def);
+    struct index_link *link = index_first(&targets->endpoints, hash);
+    while (link && !is_endpoint_of(endpoint_of(link), def))
+        link = index_again(link);
+    if (link) {
+        if (link->refs++ == 0) { // taken up again
+            atomic_store_explicit(&endpoint_of(link)->is_retired, false, memory_order_relaxed);
+            check_own(targets, endpoint_of(link));
+        }
+        return endpoint_of(link);
+    }
+    struct endpoint *endpoint = new_endpoint(targets, def);
+    if (!endpoint)
+        return NULL;
+    if (index_add(&targets->endpoints, &endpoint->link, hash) != 0) {
         free_endpoint(targets, endpoint);
         return NULL;
     }
+    if (endpoint->lookup)
+        list_push_back(&targets->names, &endpoint->lookup->link);
     check_own(targets, endpoint);
     return endpoint;
 }
@@ -226,14 +279,11 @@ static void free_target(struct targets *targets, struct target *target)
 {
     if (targets->on_free)
         targets->on_free(targets->on_free_ctx, target);
-    list_remove(&target->link);
-    if (map_get(&targets->by_key, target->key) == target)
-        map_remove(&targets->by_key, target->key);
     put_endpoint(targets, target->endpoint);
     for (unsigned i = 0; i < targets->worker_count; i++)
         target_counters_free(atomic_load_explicit(&target->counters[i], memory_order_acquire));
     mem_free(target->sample);
-    mem_free((void *)(uintptr_t)target->key.ptr);
+    route_rule_unref(target->rule);
     mem_free(target);
 }
 
@@ -253,66 +303,116 @@ static struct target *with_health(struct target *target, const struct route_def 
     return target;
 }
 
+static uint64_t hash_of_target(const struct route_def *def)
+{
+    const struct route_rule *rule = def->rule;
+    uint64_t hash = hash_str(rule->path, hash_str(rule->host, hash_str(rule->service, 1)));
+    return hash_str(route_def_dst(def), hash);
+}
+
+// What else a destination depends on. The Host to send follows from its text.
+static bool is_target_of(const struct target *target, const struct route_def *def)
+{
+    const struct route_rule *rule = def->rule, *own = target->rule;
+    if (!str_eq(target_dst(target), route_def_dst(def)))
+        return false;
+    if (own != rule &&
+        !(str_eq(own->service, rule->service) && str_eq(own->host, rule->host) &&
+          str_eq(own->path, rule->path) && own->skips_tls_verify == rule->skips_tls_verify &&
+          !own->redirect_code == !rule->redirect_code))
+        return false;
+    const struct endpoint *endpoint = target->endpoint;
+    return !endpoint || !endpoint->tls || str_eq(endpoint->tls->name, tls_name_of(def));
+}
+
+// The Host that host=dst sends is what the URL says: the port only where it is written.
+static size_t print_host_header(const struct route_def *def, char *out, size_t size)
+{
+    char port[8] = "";
+    struct str dst = route_def_dst(def), host = route_def_dst_host(def);
+    if (def->dst_port != 0 && str_find(dst, STR("://")) > 0) {
+        snprintf(port, sizeof port, ":%u", def->dst_port);
+        if (str_find(dst, str_of(port)) < 0)
+            port[0] = '\0';
+    }
+    bool is_v6 = str_find_char(host, ':') >= 0;
+    int len =
+        snprintf(out, size, "%s%.*s%s%s", is_v6 ? "[" : "", STR_FMT(host), is_v6 ? "]" : "", port);
+    return MIN((size_t)len, size - 1);
+}
+
+// Where the URL says "name" or "name:port" and nothing more; else NULL.
+static struct str written_authority(const struct route_def *def)
+{
+    struct str dst = route_def_dst(def), host = route_def_dst_host(def);
+    ptrdiff_t colon = str_find_char(dst, ':');
+    struct str rest = str_from(dst, colon < 0 ? 0 : (size_t)colon);
+    if (host.len == 0 || !str_starts_with(rest, STR("://")))
+        return STR_NULL;
+    rest = str_from(rest, 3);
+    if (!str_starts_with(rest, host))
+        return STR_NULL;
+    size_t end = host.len, digits = 0;
+    if (end < rest.len && rest.ptr[end] == ':') {
+        while (end + 1 + digits < rest.len && rest.ptr[end + 1 + digits] >= '0' &&
+               rest.ptr[end + 1 + digits] <= '9')
+            digits++;
+        if (digits == 0 || rest.ptr[end + 1] == '0')
+            return STR_NULL;
+        end += 1 + digits;
+    }
+    bool is_whole = end == rest.len || rest.ptr[end] == '/' || rest.ptr[end] == '?';
+    return is_whole ? str_upto(rest, end) : STR_NULL;
+}
+
+static struct target *new_target(struct targets *targets, const struct route_def *def)
+{
+    char text[280];
+    struct str dst = route_def_dst(def), header = written_authority(def);
+    size_t header_at = header.ptr ? (size_t)(header.ptr - dst.ptr) : dst.len;
+    if (!header.ptr)
+        header = str_make(text, print_host_header(def, text, sizeof text));
+    struct target *target;
+    size_t counters = targets->worker_count * sizeof target->counters[0];
+    target =
+        mem_zalloc(sizeof *target + counters + dst.len + (header_at == dst.len ? header.len : 0));
+    if (!target)
+        return NULL;
+    char *at = (char *)target->counters + counters;
+    target->dst_at = (uint32_t)(at - (char *)target);
+    target->dst_len = (uint32_t)put_str(&at, dst).len;
+    target->header_at = target->dst_at + (uint32_t)header_at;
+    target->header_len = (uint32_t)header.len;
+    if (header_at == dst.len)
+        put_str(&at, header);
+    target->rule = route_rule_ref(def->rule);
+    target->link.refs = 1;
+    return target;
+}
+
 static struct target *bind_target(void *ctx, const struct route_def *def)
 {
     struct targets *targets = ctx;
-    struct buf key;
-    size_t service_at, host_at, path_at, dst_at, header_at, name_at;
-    char port[8] = "";
-    if (def->dst_port != 0 && str_find(route_def_dst(def), STR("://")) > 0) {
-        // host=dst sends what the URL says: the port only where it is written.
-        snprintf(port, sizeof port, ":%u", def->dst_port);
-        if (str_find(route_def_dst(def), str_of(port)) < 0)
-            port[0] = '\0';
-    }
-    bool is_v6 = str_find_char(route_def_dst_host(def), ':') >= 0;
-    char header[280];
-    int header_len = snprintf(header, sizeof header, "%s%.*s%s%s", is_v6 ? "[" : "",
-                              STR_FMT(route_def_dst_host(def)), is_v6 ? "]" : "", port);
-    header_len = MIN(header_len, (int)sizeof header - 1);
-
-    buf_init(&key, 256 << 10);
-    append_part(&key, def->rule->service, &service_at);
-    append_part(&key, def->rule->host, &host_at);
-    append_part(&key, def->rule->path, &path_at);
-    append_part(&key, route_def_dst(def), &dst_at);
-    append_part(&key, str_make(header, (size_t)header_len), &header_at);
-    append_part(&key, tls_name_of(def), &name_at);
-    buf_printf(&key, "%d %d", def->rule->skips_tls_verify, def->rule->redirect_code != 0);
-    if (buf_status(&key) != 0) {
-        buf_fini(&key);
-        return NULL;
-    }
-    struct target *target = map_get(&targets->by_key, buf_str(&key));
-    if (target) {
-        buf_fini(&key);
-        if (target->refs++ == 0) { // taken up again, counters and all
+    uint64_t hash = hash_of_target(def);
+    struct index_link *link = index_first(&targets->all, hash);
+    while (link && !is_target_of(target_of(link), def))
+        link = index_again(link);
+    if (link) {
+        struct target *target = target_of(link);
+        if (link->refs++ == 0) { // taken up again, counters and all
             atomic_store_explicit(&target->is_retired, false, memory_order_relaxed);
-            list_remove(&target->link);
-            list_push_back(&targets->live, &target->link);
             target->was_up = false;
             note_own(targets, target);
         }
         return with_health(target, def);
     }
-    target = mem_zalloc(sizeof *target + targets->worker_count * sizeof target->counters[0]);
-    if (!target) {
-        buf_fini(&key);
+    struct target *target = new_target(targets, def);
+    if (!target)
         return NULL;
-    }
-    target->key = buf_str(&key); // takes the bytes over
-    target->service = part_at(&key, service_at, def->rule->service.len);
-    target->host = part_at(&key, host_at, def->rule->host.len);
-    target->path = part_at(&key, path_at, def->rule->path.len);
-    target->dst = part_at(&key, dst_at, route_def_dst(def).len);
-    target->host_header = part_at(&key, header_at, (size_t)header_len);
-    target->refs = 1;
-    list_init(&target->link);
-    list_push_back(&targets->live, &target->link);
     if (can_be_proxied_to(def))
         target->endpoint = get_endpoint(targets, def);
     if ((can_be_proxied_to(def) && !target->endpoint) ||
-        map_put(&targets->by_key, target->key, target) != 0) {
+        index_add(&targets->all, &target->link, hash) != 0) {
         free_target(targets, target);
         return NULL;
     }
@@ -323,12 +423,15 @@ static struct target *bind_target(void *ctx, const struct route_def *def)
 static void unbind_target(void *ctx, struct target *target)
 {
     struct targets *targets = ctx;
-    if (--target->refs > 0)
+    if (--target->link.refs > 0)
         return;
     atomic_store_explicit(&target->is_retired, true, memory_order_relaxed);
     note_own(targets, target);
-    list_remove(&target->link);
-    list_push_back(&targets->retired, &target->link);
+    if (target->is_listed)
+        return;
+    target->is_listed = true;
+    target->next_retired = targets->retired;
+    targets->retired = target;
 }
 
 struct routes_binding targets_binding(struct targets *targets)
@@ -405,37 +508,66 @@ static bool is_in_flight(const struct targets *targets, struct target *target)
     return false;
 }
 
+static void collect_retired(struct targets *targets)
+{
+    struct target **link = &targets->retired, *target;
+    while ((target = *link)) {
+        if (target->link.refs == 0 && is_in_flight(targets, target)) {
+            link = &target->next_retired;
+            continue;
+        }
+        *link = target->next_retired;
+        target->is_listed = false;
+        if (target->link.refs > 0)
+            continue; // taken up again
+        index_remove(&targets->all, &target->link);
+        free_target(targets, target);
+    }
+}
+
+static void collect_endpoints(struct targets *targets)
+{
+    struct endpoint **link = &targets->retired_endpoints, *endpoint;
+    while ((endpoint = *link)) {
+        if (endpoint->link.refs == 0 && !endpoint_is_unused(endpoint, targets->worker_count)) {
+            link = &endpoint->next_retired;
+            continue;
+        }
+        *link = endpoint->next_retired;
+        endpoint->is_listed = false;
+        if (endpoint->link.refs > 0)
+            continue; // taken up again
+        index_remove(&targets->endpoints, &endpoint->link);
+        free_endpoint(targets, endpoint);
+    }
+}
+
 void targets_collect(struct targets *targets)
 {
     collect_tables(targets);
-    LIST_FOREACH_SAFE (node, &targets->retired) {
-        struct target *target = CONTAINER_OF(node, struct target, link);
-        if (!is_in_flight(targets, target))
-            free_target(targets, target);
-    }
-    LIST_FOREACH_SAFE (node, &targets->retired_endpoints) {
-        struct endpoint *endpoint = CONTAINER_OF(node, struct endpoint, link);
-        if (endpoint_is_unused(endpoint, targets->worker_count))
-            free_endpoint(targets, endpoint);
-    }
+    collect_retired(targets);
+    collect_endpoints(targets);
 }
 
 void targets_refresh_names(struct targets *targets)
 {
     uint64_t now_ms = clock_now_ms();
-    bool have_moved = own_addresses_refresh(&targets->own, now_ms);
-    LIST_FOREACH (node, &targets->live_endpoints) {
-        struct endpoint *endpoint = CONTAINER_OF(node, struct endpoint, link);
+    if (own_addresses_refresh(&targets->own, now_ms))
+        check_all_own(targets);
+    LIST_FOREACH (node, &targets->names) {
+        struct endpoint *endpoint = CONTAINER_OF(node, struct name_lookup, link)->endpoint;
+        if (endpoint->link.refs == 0)
+            continue;
         resolve_refresh(targets->loop, endpoint, now_ms);
-        if (endpoint->lookup || have_moved)
-            check_own(targets, endpoint);
+        check_own(targets, endpoint);
     }
 }
 
 bool targets_are_resolved(const struct targets *targets)
 {
-    LIST_FOREACH (node, &targets->live_endpoints) {
-        if (!resolve_is_settled(CONTAINER_OF(node, struct endpoint, link)))
+    LIST_FOREACH (node, &targets->names) {
+        const struct endpoint *endpoint = CONTAINER_OF(node, struct name_lookup, link)->endpoint;
+        if (endpoint->link.refs > 0 && !resolve_is_settled(endpoint))
             return false;
     }
     return true;
@@ -443,13 +575,16 @@ bool targets_are_resolved(const struct targets *targets)
 
 struct target *targets_next(struct targets *targets, struct target *previous)
 {
-    struct list *next = previous ? previous->link.next : targets->live.next;
-    return next == &targets->live ? NULL : CONTAINER_OF(next, struct target, link);
+    struct index_link *link = previous ? &previous->link : NULL;
+    do {
+        link = index_next(&targets->all, link);
+    } while (link && link->refs == 0);
+    return link ? target_of(link) : NULL;
 }
 
 size_t targets_count(const struct targets *targets)
 {
-    return targets->by_key.count;
+    return targets->all.count;
 }
 
 void targets_on_free(struct targets *targets, void (*on_free)(void *ctx, struct target *target),
@@ -468,8 +603,8 @@ void targets_free(struct targets *targets)
     if (current)
         table_free(current);
     targets_collect(targets);
-    map_fini(&targets->by_key);
-    map_fini(&targets->endpoints);
+    index_fini(&targets->all);
+    index_fini(&targets->endpoints);
     tls_context_free(targets->tls);
     mem_free(targets);
 }

@@ -8,9 +8,21 @@
 #include <uv.h>
 
 #include "base/attr.h"
+#include "base/list.h"
 #include "upstream/target.h"
 
-// A literal address is set at once; a name gets a lookup that starts now. 0 or ERR_NOMEM.
+// Outlives its endpoint while libuv holds the request.
+struct name_lookup {
+    struct list link; // registry's
+    uv_getaddrinfo_t request;
+    struct endpoint *endpoint;           // NULL: forgotten
+    struct endpoint_addresses *previous; // replaced ones, which a worker may still be reading
+    bool is_running;
+    bool has_answered;
+    uint64_t next_ms;
+};
+
+// Starts to look the name up. 0 or ERR_NOMEM.
 MUST_CHECK int resolve_start(uv_loop_t *loop, struct endpoint *endpoint);
 // Starts the lookup again when its time has come.
 void resolve_refresh(uv_loop_t *loop, struct endpoint *endpoint, uint64_t now_ms);

@@ -116,7 +116,7 @@ static void test_every_series_appears_once(void **state)
     unsigned same = 0;
     while ((target = targets_next(world->targets, target))) {
         counter_add(&target_counters_of(target, 0)->requests, 1);
-        same += str_eq(target->service, STR("web"));
+        same += str_eq(target->rule->service, STR("web"));
     }
     assert_int_equal(same, 2);
     struct buf out;

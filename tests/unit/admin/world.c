@@ -211,7 +211,7 @@ struct target *world_target(struct world *world, const char *dst)
 {
     struct target *target = NULL;
     while ((target = targets_next(world->targets, target))) {
-        if (str_eq(target->dst, str_of(dst)))
+        if (str_eq(target_dst(target), str_of(dst)))
             return target;
     }
     fail_msg("no target %s", dst);

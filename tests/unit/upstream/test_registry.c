@@ -72,7 +72,7 @@ static struct target *target_to(const char *dst)
 {
     struct target *target = NULL;
     while ((target = targets_next(targets, target))) {
-        if (str_eq(target->dst, str_of(dst)))
+        if (str_eq(target_dst(target), str_of(dst)))
             return target;
     }
     return NULL;
@@ -86,14 +86,14 @@ static void a_target_knows_its_address(void **state)
     struct target *v6 = target_to("http://[::1]:8002/x");
     assert_non_null(v4);
     assert_non_null(v6);
-    assert_true(str_eq(v4->service, STR("web")));
-    assert_true(str_eq(v4->host_header, STR("127.0.0.1:8001")));
-    assert_true(str_eq(v6->host_header, STR("[::1]:8002")));
+    assert_true(str_eq(v4->rule->service, STR("web")));
+    assert_true(str_eq(target_host_header(v4), STR("127.0.0.1:8001")));
+    assert_true(str_eq(target_host_header(v6), STR("[::1]:8002")));
     assert_int_equal(v4->endpoint->port, 8001);
     assert_true(targets_are_resolved(targets));
     const struct endpoint_addresses *addresses = atomic_load(&v6->endpoint->addresses);
     assert_int_equal(addresses->count, 1);
-    assert_int_equal(addresses->at[0].ss_family, AF_INET6);
+    assert_int_equal(addresses->at[0].any.sa_family, AF_INET6);
 }
 
 static void a_swap_keeps_targets_and_their_counters(void **state)
