@@ -3,6 +3,8 @@
 is seen as soon as it works again."""
 
 import json
+import os
+import socket
 import time
 
 import pytest
@@ -186,6 +188,38 @@ def test_300_services_stay_under_the_connection_limit(server, origin):
             print(f"port change beside it seen after {(time.monotonic() - began) * 1000:.0f} ms")
         most = max(most, established(server.port))
         assert most <= 150
+
+
+def test_a_crowd_that_fills_the_agent(server, origin):
+    """429 at the 201st connection: everything is routed all the same, half of the polls are given up, and the
+    agent is not asked again and again."""
+    count = int(os.environ.get("TAGWAY_CONSUL_SERVICES", "100"))
+    for number in range(count):
+        server.register(f"s{number:04}", origin.port, [f"urlprefix-/s{number:04}"])
+
+    def refusals():
+        return tagway.metric("tagway_consul_requests_total", code="4xx")
+
+    crowd = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(165)]
+    try:
+        with Tagway(options=server.options(), is_ready=False) as tagway:
+            wait_until(lambda: tagway.admin("/health", may_fail=True).status == 200, 20, "the admin listener")
+            wait_until(lambda: len(tagway.routes()) == count, 60, "all routes", 0.2)
+            wait_until(lambda: refusals() > 0, 20, "a refusal")
+            wait_until(lambda: tagway.metric("tagway_consul_watch_limit") <= 32, 20, "fewer polls")
+            before, began = refusals(), time.monotonic()
+            while time.monotonic() - began < 6:  # what is measured is a rate
+                assert tagway.get(f"/s{count // 2:04}").status == 200
+                time.sleep(0.1)
+            print(f"{refusals() - before} refusals in 6 s")
+            assert refusals() - before <= 7
+            while crowd:
+                crowd.pop().close()
+            assert_new_service_is_seen(tagway, server, origin, time.monotonic())
+            assert len(tagway.routes()) == count + 1
+    finally:
+        for connection in crowd:
+            connection.close()
 
 
 # Scripted faults
