@@ -12,7 +12,6 @@ import argparse
 import http.client
 import json
 import os
-import platform
 import socket
 import statistics
 import sys
@@ -27,6 +26,7 @@ from harness.consul import Consul, find_binary  # noqa: E402
 from harness.origin import Origin  # noqa: E402
 from harness.process import wait_until  # noqa: E402
 from harness.tagway import Tagway  # noqa: E402
+from measure import machine, save  # noqa: E402
 
 SIZES = (0, 100, 500, 2000)
 LIMITS_MS = {0: 4, 100: 8, 500: 15, 2000: 40}  # median from a change to its route
@@ -296,12 +296,12 @@ def main():
     rounds = 4 if args.quick else args.rounds
     peers = ["tagway"] + (["fabio"] if fabio.BINARY and not args.no_fabio else [])
 
-    machine = {"cpus": len(os.sched_getaffinity(0)), "kernel": platform.release(), "load": os.getloadavg()[0]}
+    about = machine(tagway=[args.tagway, "-v"], fabio=["fabio", "-v"])
     results = {"changes": [], "cpu": {}}
     site = Site()
     try:
-        machine["consul"] = site.consul.get("/v1/agent/self")["Config"]["Version"]
-        print("\n".join(f"{key:<8} {value}" for key, value in machine.items()))
+        about["consul"] = site.consul.get("/v1/agent/self")["Config"]["Version"]
+        print("\n".join(f"{key:<8} {value}" for key, value in about.items()))
         for others in sorted(sizes):
             site.grow(others)
             for name in ["bare", *peers]:
@@ -320,9 +320,7 @@ def main():
     finally:
         site.close()
     show(results)
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"at": time.time(), "machine": machine, **results}, file, indent=2)
+    save(args.json, "consul", about, results)
     return 0
 
 

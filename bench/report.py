@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import statistics
 import sys
 import time
 
@@ -85,6 +86,39 @@ def consul_cpu(data):
     return f"{cpu['proxy']:.2f} + {cpu['consul']:.2f} s", cpu["proxy"] <= 0.3 and cpu["consul"] <= 1
 
 
+def scale_figures(data):
+    rows = [data["scale"][what] for what in ("modules: resident", "full build", "one change: answer decoded to table")]
+    return (f"{rows[0]['measured']:.1f} MiB; {rows[1]['measured']:.1f} ms; {rows[2]['measured']:.2f} ms",
+            all(row["measured"] <= row["to reach"] for row in rows))
+
+
+def idle_memory(data):
+    each = data["slow"]["idle"]["bytes each"]
+    return f"{each:.0f} bytes", each <= 1024
+
+
+def unread_memory(data):
+    each = data["slow"]["answer"]["bytes each"]
+    return f"{each / 1024:.1f} KiB", each <= 64 * 1024
+
+
+def two_workers(data):
+    speed_ups = [row["speed_up"] for row in data["workers"] if row["connections"] == 64]
+    return f"{speed_ups[0]:.2f} x", speed_ups[0] >= 1.8
+
+
+def busiest_worker(data):
+    most = max(sample["busiest"] for row in data["workers"] if row["connections"] == 64
+               for workers, samples in row["rounds"].items() if workers != "1" for sample in samples)
+    return f"{100 * most:.0f} %", most <= 0.6
+
+
+def soak_growth(data):
+    found = data["soak"]
+    return (f"{found['resident, after / before']:.3f} x after {found['names that came and went']:,} names, "
+            f"{found['failed']} failed", found["resident, after / before"] <= 1.05 and not found["failed"])
+
+
 FIGURES = [
     ("CPU per request, 128-byte bodies, 64 connections", "<= 0.90 x the better of nginx and haproxy", "run",
      against("small-64", "nginx", "haproxy", limit=0.90)),
@@ -96,9 +130,16 @@ FIGURES = [
     ("CPU per 1 MiB response", "<= 1.0 x the relay", "run", against("down-1m", "relay", "relay-copy", limit=1.0)),
     ("CPU per request with 5,000 paths / 10,000 / 100,000 hosts", "<= 1.03 / 1.03 / 1.05 x one route", "run",
      route_growth),
+    ("user memory of an idle client connection", "<= 1 KiB", "slow", idle_memory),
+    ("memory of a client that does not read a large body", "<= 64 KiB", "slow", unread_memory),
+    ("10,000 services, 100,000 targets: resident; full build; one change", "<= 64 MiB; 50 ms; 1 ms", "scale",
+     scale_figures),
     ("change in Consul to route beside 0 / 100 / 500 / 2,000 services, median", "<= 4 / 8 / 15 / 40 ms", "consul",
      consul_changes),
     ("CPU of tagway + Consul for 12 adds and 12 removes beside 2,000 services", "<= 0.3 + 1 s", "consul", consul_cpu),
+    ("2 workers against 1, 64 connections, requests per second of CPU time", ">= 1.8 x", "workers", two_workers),
+    ("CPU time of the busier of 2 workers, 64 connections", "<= 60 %", "workers", busiest_worker),
+    ("memory after 10,000 names have come and gone", "<= 1.05 x", "soak", soak_growth),
 ]
 
 
@@ -109,7 +150,7 @@ def summary(data, _):
             found = find(data)
         except KeyError:
             found = None
-        rows.append([what, goal, f"`./dev bench {tool}`", *([found[0], "yes" if found[1] else "**no**"] if found else
+        rows.append([what, goal, "`./dev slow`" if tool == "slow" else f"`./dev bench {tool}`", *([found[0], "yes" if found[1] else "**no**"] if found else
                                                            [NOT_MEASURED, ""])])
     return table(["what", "to reach", "command", "measured", "reached"], rows)
 
@@ -171,6 +212,19 @@ def consul_table(data, _):
                          for peer, values in data["consul"]["cpu"].items()])
 
 
+def workers_table(data, _):
+    rows = []
+    for row in data["workers"]:
+        for workers, samples in row["rounds"].items():
+            cpu_us, busiest, rps = (statistics.median(sample[key] for sample in samples)
+                                    for key in ("cpu_us", "busiest", "rps"))
+            low, high = row["spread"]
+            rows.append([f"{row['connections']} connections, {workers} worker{'' if workers == '1' else 's'}",
+                         f"{cpu_us:.1f}", f"{100 * busiest:.0f} %", f"{rps:,.0f}",
+                         "" if workers == "1" else f"{row['speed_up']:.2f} x ({low:.2f}-{high:.2f})"])
+    return table(["", "CPU us/request", "busiest", "requests/s", "speed-up (spread)"], rows)
+
+
 def plain_table(tool):
     """Of results that are {what: value} or {what: {column: value}}."""
     def show(data, _):
@@ -185,21 +239,32 @@ def plain_table(tool):
     return show
 
 
+def version_text(program, text):
+    """The first word of it that is a version."""
+    return f"{program} {re.search(r'[0-9][^ ,]*', text.replace(program, '')).group(0).partition('/')[0].rstrip('-')}" \
+        if re.search("[0-9]", text) else f"{program}: {text}"
+
+
 def machines(_, heads):
-    rows = []
+    """When, how busy the machine was and which program it was, for each tool; then what was the same."""
+    rows, kinds, versions = [], {}, {}
     for tool, head in heads.items():
         about = head["machine"]
-        versions = "; ".join(f"{key} {value}" for key, value in about.items()
-                             if key not in ("cpu", "cpus", "kernel", "load", "commit"))
-        rows.append([f"`{tool}`", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(head["at"])),
-                     f"{about.get('cpus', '?')} x {about.get('cpu', 'CPU')}, Linux {about['kernel']}",
-                     number(about["load"]), about.get("commit", ""), versions])
-    return table(["tool", "at", "machine", "load before", "program", "versions"], rows)
+        rows.append([f"`{tool}`", time.strftime("%Y-%m-%d %H:%M", time.gmtime(head["at"])), number(about["load"]),
+                     about.get("commit", "")])
+        kind = f"{about['cpus']} CPUs ({about.get('cpu', 'unknown')}), Linux {about['kernel']}"
+        kinds.setdefault(kind, []).append(tool)
+        versions.update({key: value for key, value in about.items()
+                         if key not in ("cpu", "cpus", "kernel", "load", "commit")})
+    text = table(["tool", "at (UTC)", "load before", "last change of the program"], rows) + "\n"
+    for kind, tools in kinds.items():
+        text += f"{kind}" + (f" ({', '.join(tools)})" if len(kinds) > 1 else "") + ".\n"
+    return text + ", ".join(version_text(*item) for item in versions.items()) + ".\n"
 
 
 REGIONS = {"summary": summary, "machines": machines, "run": run_tables, "openloop": openloop_tables,
            "exact": exact_table, "consul": consul_table, "scale": plain_table("scale"),
-           "workers": plain_table("workers"), "slow": plain_table("slow"), "soak": plain_table("soak")}
+           "workers": workers_table, "slow": plain_table("slow"), "soak": plain_table("soak")}
 
 
 def load(folder):
