@@ -146,6 +146,7 @@ static void deliver(struct world *world, size_t service, struct str body)
     double built = now_us();
     if (feed_set_service(world->feed, str_of(name), defs.items, defs.count) < 0)
         fail("no memory in the feed");
+    feed_share_defs(world->feed, str_of(name), defs.items, defs.count);
     world->decode_us += decoded - start;
     world->defs_us += built - decoded;
     world->feed_us += now_us() - built;

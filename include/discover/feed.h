@@ -45,6 +45,10 @@ void feed_set_config(struct feed *feed, const struct feed_config *config);
 // One service's definitions (see routes_set_service).
 MUST_CHECK int feed_set_service(struct feed *feed, struct str key, struct route_def *const *defs,
                                 size_t count);
+// After a delivery: puts those that the feed keeps in the place of the backend's own, so that a
+// definition that has not changed is there once.
+void feed_share_defs(const struct feed *feed, struct str key, struct route_def **defs,
+                     size_t count);
 // Manual commands as text; `origin` as for command_list_parse. Bad lines go to problems (scope
 // "manual").
 MUST_CHECK int feed_set_manual(struct feed *feed, struct str origin, struct str text);

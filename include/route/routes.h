@@ -53,6 +53,11 @@ void routes_set_config(struct routes *routes, const struct routes_config *config
 // nothing changed. 0 or ERR_NOMEM (then nothing changed).
 MUST_CHECK int routes_set_service(struct routes *routes, struct str key,
                                   struct route_def *const *defs, size_t count);
+// Puts the definitions that are kept in the place of equal ones among defs, which must be what was
+// set last: what has not changed since an earlier set is then there once, also for whoever keeps
+// definitions beside. Their order stays.
+void routes_share_defs(const struct routes *routes, struct str key, struct route_def **defs,
+                       size_t count);
 // Replaces the manual commands, which act on the table that the services give. Takes the list over,
 // also on failure. NULL removes them. 0 or ERR_NOMEM (then nothing changed).
 MUST_CHECK int routes_set_manual(struct routes *routes, struct command_list *commands);

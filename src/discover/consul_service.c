@@ -153,6 +153,7 @@ static int apply(struct service *service, struct def_list *defs)
         def_list_fini(defs);
         return status;
     }
+    feed_share_defs(consul->feed, service->name, defs->items, defs->count);
     consul->up_total += defs->up;
     consul->up_total -= service->defs.up;
     consul->instance_total += defs->instances;

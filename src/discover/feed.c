@@ -271,6 +271,11 @@ static struct feed_service *service_new(struct str key, struct route_def *const 
     return service;
 }
 
+void feed_share_defs(const struct feed *feed, struct str key, struct route_def **defs, size_t count)
+{
+    routes_share_defs(feed->routes, key, defs, count);
+}
+
 int feed_set_service(struct feed *feed, struct str key, struct route_def *const *defs, size_t count)
 {
     struct feed_service *before = map_get(&feed->services, key);
@@ -304,6 +309,8 @@ int feed_set_service(struct feed *feed, struct str key, struct route_def *const 
                        count);
     if (before)
         service_free(before);
+    if (after)
+        feed_share_defs(feed, key, after->defs, after->count);
     schedule(feed);
     return 0;
 }

@@ -264,6 +264,21 @@ int routes_set_service(struct routes *routes, struct str key, struct route_def *
     return rc;
 }
 
+void routes_share_defs(const struct routes *routes, struct str key, struct route_def **defs,
+                       size_t count)
+{
+    const struct service_entry *service = map_get(&routes->services, key);
+    for (size_t i = 0; i < count && service; i++) {
+        struct route_def **kept = bsearch(&defs[i], service->defs, service->def_count,
+                                          sizeof(struct route_def *), compare_defs);
+        if (!kept || !route_def_eq(*kept, defs[i]))
+            continue;
+        struct route_def *own = defs[i];
+        defs[i] = route_def_ref(*kept);
+        route_def_unref(own);
+    }
+}
+
 static int compare_refs(const void *a, const void *b)
 {
     const struct command_ref *left = a, *right = b;

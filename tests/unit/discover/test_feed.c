@@ -219,6 +219,39 @@ static void other_log_formats(void **state)
     run_until_published(world, 1);
 }
 
+// What has not changed is kept once, by the backend too.
+static void definitions_that_did_not_change_are_shared(void **state)
+{
+    struct world *world = *state;
+    static const char *const instances[] = {"n/b", "n/a", "n/c"};
+    struct route_def *defs[2][3];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 3; i++) {
+            struct err err = {0};
+            struct route_def_spec spec = {.service = STR("web"),
+                                          .src = STR("/web"),
+                                          .dst = STR("http://10.0.0.1:80/"),
+                                          .instance = str_of(instances[i]),
+                                          .health = round && i == 1 ? ROUTE_CRITICAL : ROUTE_UP};
+            defs[round][i] = route_def_new(&spec, &err);
+            assert_non_null(defs[round][i]);
+        }
+        assert_int_equal(feed_set_service(world->feed, STR("web"), defs[round], 3), 0);
+        feed_share_defs(world->feed, STR("web"), defs[round], 3);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(defs[1][i] == defs[0][i], i != 1);
+        assert_true(str_eq(route_def_instance(defs[1][i]), str_of(instances[i])));
+        assert_int_equal(defs[1][i]->health, i == 1 ? ROUTE_CRITICAL : ROUTE_UP);
+        // The feed, routes, and ours.
+        assert_int_equal(defs[1][i]->refs, i == 1 ? 3 : 4);
+    }
+    for (int i = 0; i < 3; i++) {
+        route_def_unref(defs[0][i]);
+        route_def_unref(defs[1][i]);
+    }
+}
+
 static void a_delivery_without_memory_is_refused_and_changes_nothing(void **state)
 {
     struct world *world = *state;
@@ -277,6 +310,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_is_published_before_the_backend_is_synced, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_empty_first_table_is_a_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(definitions_that_did_not_change_are_shared, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_change_after_quiet_is_published_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_burst_becomes_one_table, setup, teardown),
         cmocka_unit_test_setup_teardown(continuous_change_cannot_put_it_off_for_ever, setup,
