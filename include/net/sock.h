@@ -40,8 +40,8 @@ struct sock_events {
 enum {
     SOCK_PACE_MIN = 4 << 10, // a paced read is no smaller
     SOCK_PACE_FROM = 16 << 10,
-    // What the kernel holds of a client's answer beyond what is on its way: its own maximum is
-    // megabytes for each one that does not read.
+    // What the kernel holds for a peer beyond what is on its way: its own maximum is megabytes for
+    // each one that does not read, and what it grants all sockets together is soon used up by them.
     SOCK_NOTSENT_MAX = 128 << 10,
 };
 

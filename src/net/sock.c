@@ -20,6 +20,8 @@
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -67,8 +69,11 @@ static void on_connect(uv_connect_t *request, int status)
     mem_free(request);
     if (sock->is_closing)
         return;
-    if (status == 0)
+    if (status == 0) {
+        int notsent = SOCK_NOTSENT_MAX;
         uv_tcp_nodelay(&sock->uv.tcp, 1);
+        setsockopt(sock_fd(sock), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent, sizeof notsent);
+    }
     if (status == 0 && sock->layer)
         sock->layer->ops->on_connected(sock);
     else
