@@ -382,7 +382,8 @@ void exchange_complete(struct exchange *exchange)
     struct stream *stream = exchange->stream;
     if (exchange->counters)
         note_duration(exchange, exchange->status);
-    bool is_reusable = note_download_glitches(exchange) && exchange->upload.is_complete &&
+    bool is_sent = exchange->upload.is_complete && !exchange->holds_body;
+    bool is_reusable = note_download_glitches(exchange) && is_sent &&
                        exchange->is_upstream_keep_alive && !exchange->has_surplus &&
                        exchange->download.framing != HTTP_BODY_CLOSE &&
                        exchange->phase == EXCHANGE_ANSWERING;
@@ -390,7 +391,7 @@ void exchange_complete(struct exchange *exchange)
         counter_add(&exchange->worker->counters.surplus_bytes, 1);
     if (exchange->conn)
         exchange->conn->is_doubtful = exchange->is_answer_doubtful;
-    exchange_release_conn(exchange, is_reusable, !exchange->upload.is_complete);
+    exchange_release_conn(exchange, is_reusable, !is_sent);
     if (exchange->closes_client || !exchange->upload.is_complete)
         stream->must_close = true;
     finish(exchange);

@@ -58,6 +58,7 @@ struct exchange {
     bool is_unpacking;        // more of the answer comes without more of the target
     bool ends_with_close;     // the end of the connection ends the answer
     bool can_replay;          // `request` is all that was read of the request
+    bool holds_body;          // its body is to follow the head once the connection stands
     bool is_probe;            // of an ejected endpoint
     bool is_conn_paused;      // the upstream is not read: the client does not take
     bool is_client_paused;    // the client is not read: the upstream does not take

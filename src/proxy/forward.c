@@ -28,6 +28,7 @@
 #include "upstream/target.h"
 
 enum {
+    HELD_MIN = 4 << 10,      // a smaller body goes with its head
     TARGET_ROOM = 32 << 10,  // a target is below HTTP_REQUEST_LIMITS.target_max
     REWRITE_ROOM = 64 << 10, // three times that, and what prepend adds: everything may become %XX
 };
@@ -371,11 +372,16 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
     struct iovec parts[1 + BODY_PARTS];
     parts[0] =
         (struct iovec){.iov_base = exchange->worker->loop.out_scratch, .iov_len = (size_t)head_len};
+    size_t body_len = 0;
     for (int i = 0; i < count; i++) {
         parts[1 + i] = body[i];
-        counter_add(&exchange->counters->bytes_in, body[i].iov_len);
+        body_len += body[i].iov_len;
     }
-    int rc = sock_write(&exchange->conn->sock, parts, 1 + count);
+    counter_add(&exchange->counters->bytes_in, body_len);
+    // What is kept for another try need not be copied to wait for the connection as well.
+    exchange->holds_body =
+        body_len > HELD_MIN && exchange->can_replay && !exchange->conn->is_connected;
+    int rc = sock_write(&exchange->conn->sock, parts, exchange->holds_body ? 1 : 1 + count);
     if (rc < 0)
         return rc;
     if (rc == 1)

@@ -556,9 +556,32 @@ static void on_failed(struct upstream_conn *conn, int status)
     exchange_abort(exchange, false);
 }
 
+// The connection stands, and the head has gone. False: not all of the body has.
+static bool send_held_body(struct exchange *exchange)
+{
+    struct block *request = exchange->request;
+    if (!request)
+        return false; // the answer was quicker, and ends the connection
+    size_t head_len = exchange->request_head_len;
+    struct iovec body = {.iov_base = block_start(request) + head_len,
+                         .iov_len = block_len(request) - head_len};
+    exchange->holds_body = false;
+    int rc = sock_write(&exchange->conn->sock, &body, 1);
+    if (rc == 1)
+        upstream_await_drain(exchange->conn);
+    // A broken upstream is heard through its own events.
+    if (rc < 0 && !sock_is_peers_fault(rc)) {
+        exchange->reason = "out_of_memory";
+        exchange_fail(exchange, 503, STR_NULL);
+    }
+    return rc == 0;
+}
+
 static void on_drained(struct upstream_conn *conn)
 {
     struct exchange *exchange = conn->user;
+    if (UNLIKELY(exchange->holds_body) && !send_held_body(exchange))
+        return;
     if (exchange->is_client_paused) {
         exchange->is_client_paused = false;
         exchange->stream->ops->read_start(exchange->stream);

@@ -38,6 +38,7 @@ enum {
     // Of all TCP together the kernel holds a limited amount; on the loopback one socket that is not
     // read takes megabytes, and then nothing moves any more.
     SEND_BUFFER = 32 << 10,
+    ORIGIN_BUFFER = 16 << 10,
 };
 
 #define LENGTH "200000000"
@@ -253,6 +254,11 @@ static void run_origin(int port, const char *how)
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     check(listener >= 0, "socket");
+    // Connections inherit them.
+    int buffer = ORIGIN_BUFFER;
+    setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    if (strcmp(how, "holds") == 0)
+        setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     check(bind(listener, (struct sockaddr *)&at, sizeof at) == 0, "bind");
     check(listen(listener, 4096) == 0, "listen");
