@@ -90,15 +90,15 @@ class World:
         with open(path, "w", encoding="ascii") as file:
             file.write(routes(self.origin_port))
         options = {"insecure": "true", "proxy.addr": f"127.0.0.1:{self.port}", "proxy.workers": "1",
-                   "ui.addr": f"127.0.0.1:{free_port()}", "registry.backend": "file",
+                   "ui.addr": f"127.0.0.1:{free_port()}", "log.level": "ERROR", "registry.backend": "file",
                    "registry.file.path": path, "proxy.client.maxrequests": "0", **options}
         process = Process([*under, self.tagway, *[f"-{key}={value}" for key, value in options.items()]],
                           self.scratch, "tagway")
         try:
-            wait_until(lambda: answers(process, self.port), 60, "tagway")
+            wait_until(lambda: answers(process, self.port), 300, "tagway")
             yield process
         finally:
-            process.stop(60)
+            process.kill()
 
     def load(self, connections, requests):
         fields = [part for key, value in HEADERS.items() for part in ("-H", f"{key}: {value}")]

@@ -11,11 +11,13 @@
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 // Where a constant argument makes most of the body go away.
 #define ALWAYS_INLINE inline __attribute__((always_inline))
-#define NORETURN      __attribute__((noreturn))
-#define LIKELY(x)     __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)   __builtin_expect(!!(x), 0)
+// Where large buffers would cost callers that need none of them.
+#define NOINLINE     __attribute__((noinline))
+#define NORETURN     __attribute__((noreturn))
+#define LIKELY(x)    __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)  __builtin_expect(!!(x), 0)
 
-#define ARRAY_LEN(a)  (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 // The object that embeds `member` at `ptr`.
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

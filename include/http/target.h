@@ -16,6 +16,10 @@
 // is the text in out. See docs/routing.md, "Paths".
 MUST_CHECK int http_normalise_path(struct str path, char *out, struct str *result);
 
+// Whether http_normalise_path gives such a path itself, so that no room for another is needed.
+// False says nothing.
+bool http_path_is_normal(struct str path);
+
 // Composes the path sent upstream: `path` as received (raw bytes), minus `strip` if it starts with
 // it (a prefix of bytes, no segment boundary), `prepend` in front, and a '/' at the start in any
 // case. normal_path is what http_normalise_path made of it. The normal path, encoded again, takes

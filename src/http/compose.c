@@ -51,20 +51,36 @@ static inline void put_field(struct writer *writer, struct str name, struct str 
     append(writer, "\r\n", 2);
 }
 
-// A field that goes on. Most come just as they are written: one copy does.
-static inline void put_received(struct writer *writer, const struct http_field *field)
+// Received lines that stand next to each other and go on as they came: they are copied in one go.
+struct run {
+    const char *start;
+    const char *end;
+};
+
+static inline void put_run(struct writer *writer, struct run *run)
+{
+    put(writer, str_make(run->start, (size_t)(run->end - run->start)));
+    run->start = run->end;
+}
+
+// A field that goes on. Most are written just as we would write them.
+static inline void put_received(struct writer *writer, struct run *run,
+                                const struct http_field *field)
 {
     const char *between = field->name.ptr + field->name.len;
+    const char *end = field->value.ptr + field->value.len;
 
-    if (field->value.ptr != between + 2 || memcmp(between, ": ", 2) != 0) {
+    if (UNLIKELY(field->value.ptr != between + 2 || memcmp(between, ": ", 2) != 0 ||
+                 memcmp(end, "\r\n", 2) != 0)) {
+        put_run(writer, run);
         put_field(writer, field->name, field->value);
         return;
     }
-    size_t len = field->name.len + 2 + field->value.len;
-    if (!has_room(writer, len + 2))
-        return;
-    append(writer, field->name.ptr, len);
-    append(writer, "\r\n", 2);
+    if (field->name.ptr != run->end) {
+        put_run(writer, run);
+        run->start = field->name.ptr;
+    }
+    run->end = end + 2;
 }
 
 static void put_u64(struct writer *writer, uint64_t value)
@@ -75,9 +91,8 @@ static void put_u64(struct writer *writer, uint64_t value)
 
 static void put_length(struct writer *writer, uint64_t length)
 {
-    PUT(writer, "Content-Length: ");
-    put_u64(writer, length);
-    PUT(writer, "\r\n");
+    char digits[STR_U64_MAX];
+    put_field(writer, STR("Content-Length"), str_from_u64(length, digits));
 }
 
 static int finish(struct writer *writer)
@@ -117,7 +132,13 @@ static void put_request_line(struct writer *writer, const struct http_head *head
     PUT(writer, " HTTP/1.1\r\n");
 }
 
-// Whether the field is one whose value only we give.
+// Whether there may be fields, other than those of forwarding, whose values only we give.
+static bool has_own_fields(const struct http_compose_config *config)
+{
+    return config->client_ip_header.len || config->tls_header.len || config->request_id_header.len;
+}
+
+// Whether the field is one of these.
 static bool is_ours(struct str name, const struct http_compose_config *config)
 {
     return (config->client_ip_header.len && http_name_resembles(name, config->client_ip_header)) ||
@@ -126,14 +147,15 @@ static bool is_ours(struct str name, const struct http_compose_config *config)
 }
 
 // RFC 9110 section 7.6.2; who answers at 0 is the caller.
-static void put_max_forwards(struct writer *writer, const struct http_field *field)
+static void put_max_forwards(struct writer *writer, struct run *run, const struct http_field *field)
 {
     uint64_t left;
 
     if (!str_to_u64(field->value, &left) || left == 0) {
-        put_received(writer, field);
+        put_received(writer, run, field);
         return;
     }
+    put_run(writer, run);
     put(writer, field->name);
     PUT(writer, ": ");
     put_u64(writer, left - 1);
@@ -145,6 +167,8 @@ static void put_request_fields(struct writer *writer, const struct http_head *he
                                const struct http_compose_config *config, struct received *received)
 {
     bool is_trusted = forward->is_peer_trusted;
+    bool has_own = has_own_fields(config);
+    struct run run = {0};
 
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
@@ -184,15 +208,16 @@ static void put_request_fields(struct writer *writer, const struct http_head *he
             break;
         case HTTP_FIELD_MAX_FORWARDS:
             if (head->method == HTTP_METHOD_OPTIONS) {
-                put_max_forwards(writer, field);
+                put_max_forwards(writer, &run, field);
                 continue;
             }
             break;
         default: break;
         }
-        if (!is_ours(field->name, config))
-            put_received(writer, field);
+        if (!has_own || !is_ours(field->name, config))
+            put_received(writer, &run, field);
     }
+    put_run(writer, &run);
 }
 
 // How often a request has been forwarded by proxies that say httpproto=, as we do.
@@ -416,11 +441,17 @@ int http_compose_request(const struct http_head *head, const struct http_forward
 
 static void put_status_line(struct writer *writer, int status, struct str reason)
 {
-    PUT(writer, "HTTP/1.1 ");
-    put_u64(writer, (uint64_t)status);
-    PUT(writer, " ");
-    put(writer, reason);
-    PUT(writer, "\r\n");
+    char line[] = "HTTP/1.1 000 ";
+
+    line[9] = (char)('0' + status / 100);
+    line[10] = (char)('0' + status / 10 % 10);
+    line[11] = (char)('0' + status % 10);
+    if (!has_room(writer, sizeof line - 1 + reason.len + 2))
+        return;
+    append(writer, line, sizeof line - 1);
+    if (reason.len)
+        append(writer, reason.ptr, reason.len);
+    append(writer, "\r\n", 2);
 }
 
 // What the final response says about its connection and, with a body, its framing.
@@ -445,6 +476,7 @@ int http_compose_response(const struct http_head *head, const struct http_answer
     struct writer writer = {out, out, out + room, false};
     bool is_final = head->status >= 200;
     bool has_date = false;
+    struct run run = {0};
 
     put_status_line(&writer, head->status, head->reason);
     if (is_final && answer->sts.len)
@@ -455,8 +487,9 @@ int http_compose_response(const struct http_head *head, const struct http_answer
             (field->id == HTTP_FIELD_STRICT_TRANSPORT_SECURITY && answer->sts.len))
             continue;
         has_date |= field->id == HTTP_FIELD_DATE;
-        put_received(&writer, field);
+        put_received(&writer, &run, field);
     }
+    put_run(&writer, &run);
     if (is_final) {
         if (!has_date && answer->date.len)
             put_field(&writer, STR("Date"), answer->date);

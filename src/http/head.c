@@ -148,6 +148,10 @@ static int inspect_fields(struct http_head *head, struct facts *facts, bool is_r
     for (size_t i = 0; has_connection && i < head->field_count; i++) {
         if (head->fields[i].id != HTTP_FIELD_CONNECTION)
             continue;
+        if (IS_LOWER(head->fields[i].value, "keep-alive")) {
+            facts->says_keep_alive = true; // nearly always all there is
+            continue;
+        }
         int rc = apply_connection(head, facts, &options, head->fields[i].value);
         if (rc)
             return rc;

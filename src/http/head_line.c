@@ -9,7 +9,8 @@ enum { METHOD_MAX = 32 }; // longer tokens are no method anybody uses
 
 // Matches bytes[*at..] against a pattern in which 'D' stands for a digit. HTTP_ACCEPTED with *at
 // behind it, ERR_AGAIN when the bytes end first, or `refusal`.
-static int scan_pattern(const char *bytes, size_t len, size_t *at, const char *pattern, int refusal)
+static ALWAYS_INLINE int scan_pattern(const char *bytes, size_t len, size_t *at,
+                                      const char *pattern, int refusal)
 {
     for (; *pattern; pattern++, (*at)++) {
         if (*at == len)
@@ -22,7 +23,8 @@ static int scan_pattern(const char *bytes, size_t len, size_t *at, const char *p
 }
 
 // Scans "HTTP/x.y" followed by `next`.
-static int scan_version(const char *bytes, size_t len, size_t *at, const char *next, uint8_t *minor)
+static ALWAYS_INLINE int scan_version(const char *bytes, size_t len, size_t *at, const char *next,
+                                      uint8_t *minor)
 {
     size_t start = *at;
     int rc = HTTP_ACCEPTED;

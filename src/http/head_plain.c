@@ -9,7 +9,7 @@ static const char *read_field(struct http_field *field, const char *at, const ch
     const char *name = at;
     at = scan_token(at, end);
     size_t name_len = (size_t)(at - name);
-    if (name_len == 0 || name_len > HTTP_NAME_MAX || at == end || *at != ':')
+    if (at == end || *at != ':' || name_len == 0 || name_len > HTTP_NAME_MAX)
         return NULL;
     at++;
     while (at < end && *at == ' ')

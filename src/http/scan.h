@@ -16,18 +16,34 @@ static inline __m128i scan_load(const char *at)
     return _mm_loadu_si128((const __m128i *)(const void *)at);
 }
 
+// All letters with bit 5 set lie between 'a' and 'z'; the sum moves these to the lowest signed
+// numbers.
+static inline __m128i scan_letters(__m128i bytes)
+{
+    __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+    __m128i moved = _mm_add_epi8(lower, _mm_set1_epi8((char)(0x80 - 'a')));
+    return _mm_cmplt_epi8(moved, _mm_set1_epi8(-128 + 26));
+}
+
 // These give a bit for each of the sixteen bytes that must be looked at singly.
 
-// Neither a letter nor '-'. All letters with bit 5 set lie between 'a' and 'z'; the sum moves these
-// to the lowest signed numbers.
+// Neither a letter nor '-'.
 static inline unsigned scan_odd_in_name(const char *at)
 {
     __m128i bytes = scan_load(at);
-    __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
-    __m128i moved = _mm_add_epi8(lower, _mm_set1_epi8((char)(0x80 - 'a')));
-    __m128i is_letter = _mm_cmplt_epi8(moved, _mm_set1_epi8(-128 + 26));
     __m128i is_dash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
-    return (unsigned)_mm_movemask_epi8(_mm_or_si128(is_letter, is_dash)) ^ 0xffff;
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(scan_letters(bytes), is_dash)) ^ 0xffff;
+}
+
+// Neither a letter nor a digit, '-' or '.', which with '/' stand in one row.
+static inline unsigned scan_odd_in_host(const char *at)
+{
+    __m128i bytes = scan_load(at);
+    __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '-')));
+    __m128i is_in_row = _mm_cmplt_epi8(moved, _mm_set1_epi8(-128 + '9' - '-' + 1));
+    __m128i is_slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'));
+    __m128i is_good = _mm_or_si128(scan_letters(bytes), _mm_andnot_si128(is_slash, is_in_row));
+    return (unsigned)_mm_movemask_epi8(is_good) ^ 0xffff;
 }
 
 // No CHAR_TEXT, or a tab.
@@ -57,11 +73,15 @@ static inline unsigned scan_odd_in_target(const char *at)
 static inline const char *scan_steps(const char *at, const char *end,
                                      unsigned (*odd_in)(const char *at))
 {
-    for (; end - at >= SCAN_STEP; at += SCAN_STEP) {
+    if (end - at < SCAN_STEP)
+        return at;
+    const char *last = end - SCAN_STEP;
+    do {
         unsigned bits = odd_in(at);
         if (bits)
             return at + __builtin_ctz(bits);
-    }
+        at += SCAN_STEP;
+    } while (at <= last);
     return at;
 }
 #else
@@ -91,6 +111,14 @@ static inline const char *scan_target(const char *at, const char *end)
 {
     at = SCAN_STEPS(at, end, scan_odd_in_target);
     while (at < end && char_is(*at, CHAR_TARGET))
+        at++;
+    return at;
+}
+
+static inline const char *scan_host(const char *at, const char *end)
+{
+    at = SCAN_STEPS(at, end, scan_odd_in_host);
+    while (at < end && char_is(*at, CHAR_HOST))
         at++;
     return at;
 }

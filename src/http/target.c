@@ -11,7 +11,7 @@
 #include <arpa/inet.h>
 
 #include "base/err.h"
-#include "fields.h"
+#include "scan.h"
 
 // --- hosts
 
@@ -29,13 +29,11 @@ static bool is_ipv6(struct str text)
 
 static bool is_reg_name(struct str name)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        if (char_is(name.ptr[i], CHAR_HOST))
-            continue;
-        if (name.ptr[i] != '%' || name.len - i < 3 || hex_value(name.ptr[i + 1]) < 0 ||
-            hex_value(name.ptr[i + 2]) < 0)
+    const char *end = name.ptr + name.len;
+
+    for (const char *at = name.ptr; (at = scan_host(at, end)) < end; at += 3) {
+        if (*at != '%' || end - at < 3 || hex_value(at[1]) < 0 || hex_value(at[2]) < 0)
             return false;
-        i += 2;
     }
     return name.len > 0;
 }
@@ -90,9 +88,10 @@ static int next_byte(struct str path, size_t *at)
     return high << 4 | low;
 }
 
-// Whether nothing in the path could make its normal form differ.
-static bool looks_normal(struct str path)
+bool http_path_is_normal(struct str path)
 {
+    if (path.len == 0 || path.ptr[0] != '/')
+        return false;
     for (size_t i = 0; i < path.len; i++) {
         char c = path.ptr[i];
         if (c == '/') {
@@ -180,7 +179,7 @@ int http_normalise_path(struct str path, char *out, struct str *result)
 
     if (path.len == 0 || path.ptr[0] != '/')
         return ERR_INVALID;
-    if (LIKELY(looks_normal(path))) {
+    if (http_path_is_normal(path)) {
         *result = path;
         return (int)path.len;
     }

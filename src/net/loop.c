@@ -105,8 +105,9 @@ void net_loop_post(struct net_loop *loop, struct message *message)
 
 void net_loop_arm(struct net_loop *loop, struct timer *timer, uint32_t delay_ms)
 {
+    bool was_idle = loop->wheel.armed == 0;
     timer_arm(&loop->wheel, timer, net_loop_now_ms(loop), delay_ms);
-    if (loop->wheel.armed > 0 && !uv_is_active((uv_handle_t *)&loop->tick))
+    if (was_idle && loop->wheel.armed > 0 && !uv_is_active((uv_handle_t *)&loop->tick))
         uv_timer_start(&loop->tick, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
 }
 

@@ -156,8 +156,8 @@ static void append_html(struct buf *out, struct str text)
 
 // True when the redirect was answered (or refused); false when it would loop and the next host is
 // to be tried.
-static bool answer_redirect(struct exchange *exchange, const struct route_def *def,
-                            struct str normal_path, bool is_last)
+static NOINLINE bool answer_redirect(struct exchange *exchange, const struct route_def *def,
+                                     struct str normal_path, bool is_last)
 {
     const struct http_head *head = &exchange->worker->request_head;
     char location[TARGET_ROOM];
@@ -312,35 +312,25 @@ static struct upstream_conn *get_conn(struct exchange *exchange, int *status)
     return upstream_connect(upstream, exchange->pool, &RESPONSE_EVENTS, exchange, status);
 }
 
-// Composes the head for the chosen target into the out scratch. Length or a negative err_code.
-static int compose(struct exchange *exchange, const struct route_target *chosen,
-                   struct str normal_path)
+// Composes the head with that path into the out scratch. Length or a negative err_code.
+static int compose_with_path(struct exchange *exchange, const struct route_target *chosen,
+                             struct str path)
 {
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->request_head;
     const struct route_def *def = chosen->def;
     const struct stream *stream = exchange->stream;
-    char path[REWRITE_ROOM];
     struct http_forward forward = {
         .client_ip = stream_peer_ip(stream),
         .is_peer_trusted = stream->is_peer_trusted,
         .is_tls = stream->is_tls,
         .is_websocket = exchange->is_websocket,
         .asks_gzip = exchange->asks_gzip,
-        .path = head->path,
+        .path = path,
         .dst_query = route_def_dst_query(def),
         .host = head->host,
         .strip = def->rule->strip,
     };
-    // A path with dot segments goes on as it was matched, so that no rule can be walked around; any
-    // other goes on byte for byte.
-    if (def->rule->strip.len || def->rule->prepend.len || normal_path.ptr != head->path.ptr) {
-        int len = http_rewrite_path(head->path, normal_path, def->rule->strip, def->rule->prepend,
-                                    path, sizeof path);
-        if (len < 0)
-            return len;
-        forward.path = str_make(path, (size_t)len);
-    }
     if (str_eq(def->rule->host_option, STR("dst")) ||
         (!def->rule->host_option.len && !head->host.len))
         forward.host = target_host_header(chosen->target);
@@ -358,6 +348,29 @@ static int compose(struct exchange *exchange, const struct route_target *chosen,
     if (worker->access_log && len >= 0)
         exchange_keep_sent_head(exchange, out, (size_t)len);
     return len;
+}
+
+static NOINLINE int compose_with_rewritten_path(struct exchange *exchange,
+                                                const struct route_target *chosen,
+                                                struct str normal_path)
+{
+    const struct route_def *def = chosen->def;
+    char path[REWRITE_ROOM];
+    int len = http_rewrite_path(exchange->worker->request_head.path, normal_path, def->rule->strip,
+                                def->rule->prepend, path, sizeof path);
+    return len < 0 ? len : compose_with_path(exchange, chosen, str_make(path, (size_t)len));
+}
+
+// A path with dot segments goes on as it was matched, so that no rule can be walked around; any
+// other goes on byte for byte.
+static int compose(struct exchange *exchange, const struct route_target *chosen,
+                   struct str normal_path)
+{
+    struct str path = exchange->worker->request_head.path;
+    if (chosen->def->rule->strip.len || chosen->def->rule->prepend.len ||
+        normal_path.ptr != path.ptr)
+        return compose_with_rewritten_path(exchange, chosen, normal_path);
+    return compose_with_path(exchange, chosen, path);
 }
 
 // Sends to the chosen target. 0, or a libuv error code when the try failed before a byte was sent.
@@ -422,20 +435,11 @@ static enum try_failure how_sending_failed(const struct exchange *exchange)
     return TRY_UNSENT;
 }
 
-void forward_request(struct exchange *exchange, const struct iovec *body, int count)
+static void forward_path(struct exchange *exchange, struct str normal_path,
+                         const struct iovec *body, int count)
 {
     struct worker *worker = exchange->worker;
     const struct http_head *head = &worker->request_head;
-    if (is_for_us(head)) {
-        exchange_answer(exchange, 200, STR_NULL, STR_NULL, STR(""));
-        return;
-    }
-    char room[TARGET_ROOM];
-    struct str normal_path;
-    if (head->path.len >= sizeof room || http_normalise_path(head->path, room, &normal_path) < 0) {
-        exchange_refuse(exchange, HTTP_BAD_TARGET);
-        return;
-    }
     const struct route_target *chosen = choose(exchange, normal_path);
     if (!chosen)
         return;
@@ -489,4 +493,26 @@ void forward_request(struct exchange *exchange, const struct iovec *body, int co
         exchange_note_failure(exchange, EJECT_CONNECT);
     }
     exchange_retry(exchange, how_sending_failed(exchange), 502, "connect_failed");
+}
+
+static NOINLINE void forward_normalised(struct exchange *exchange, struct str path,
+                                        const struct iovec *body, int count)
+{
+    char room[TARGET_ROOM];
+    struct str normal_path;
+    if (path.len >= sizeof room || http_normalise_path(path, room, &normal_path) < 0)
+        exchange_refuse(exchange, HTTP_BAD_TARGET);
+    else
+        forward_path(exchange, normal_path, body, count);
+}
+
+void forward_request(struct exchange *exchange, const struct iovec *body, int count)
+{
+    const struct http_head *head = &exchange->worker->request_head;
+    if (UNLIKELY(is_for_us(head)))
+        exchange_answer(exchange, 200, STR_NULL, STR_NULL, STR(""));
+    else if (LIKELY(head->path.len < TARGET_ROOM && http_path_is_normal(head->path)))
+        forward_path(exchange, head->path, body, count);
+    else
+        forward_normalised(exchange, head->path, body, count);
 }

@@ -61,12 +61,22 @@ static void scans_targets(void **state)
     check(scan_target, CHAR_TARGET, -1, '~');
 }
 
+static void scans_hosts(void **state)
+{
+    (void)state;
+    check(scan_host, CHAR_HOST, -1, 'q');
+    check(scan_host, CHAR_HOST, -1, '.');
+    check(scan_host, CHAR_HOST, -1, '9');
+    check(scan_host, CHAR_HOST, -1, '~');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scans_tokens),
         cmocka_unit_test(scans_text),
         cmocka_unit_test(scans_targets),
+        cmocka_unit_test(scans_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
