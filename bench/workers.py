@@ -58,7 +58,7 @@ def main():
     all_cpus = ",".join(str(cpu) for cpu in sorted(os.sched_getaffinity(0)))
     if about["cpus"] < args.workers:
         print(f"{about['cpus']} CPU only: {args.workers} workers share it, the figures say little", file=sys.stderr)
-    results = []
+    results = {}
     print(f"{'connections':>11} {'workers':>8} {'CPU us/request':>15} {'busiest':>8} {'requests/s':>11}   speed-up")
     with Site(proxy_cpu=all_cpus, load_cpu=all_cpus) as site:
         peers = []
@@ -75,15 +75,19 @@ def main():
                         samples[peer.workers].append(sample)
             speed_ups = [one["cpu_us"] / many["cpu_us"] / many["busiest"]
                          for one, many in zip(samples[1], samples[args.workers])]
-            row = {"connections": connections, "rounds": samples, "speed_up": statistics.median(speed_ups),
-                   "spread": [min(speed_ups), max(speed_ups)]}
-            results.append(row)
+            row = {"speed-up": statistics.median(speed_ups)}
+            spread = [min(speed_ups), max(speed_ups)]
             for count, of_count in samples.items():
                 middle = medians(of_count)
-                ratio = "" if count == 1 else \
-                    f"{row['speed_up']:.2f} x   ({row['spread'][0]:.2f} to {row['spread'][1]:.2f})"
+                name = "1 worker" if count == 1 else f"{count} workers"
+                row[f"CPU us per request, {name}"] = middle["cpu_us"]
+                row[f"requests/s, {name}"] = middle["rps"]
+                if count > 1:
+                    row["share of the busiest"] = middle["busiest"]
+                ratio = "" if count == 1 else f"{row['speed-up']:.2f} x   ({spread[0]:.2f} to {spread[1]:.2f})"
                 print(f"{connections:>11} {count:>8} {middle['cpu_us']:>15.1f} {middle['busiest'] * 100:>6.0f} % "
                       f"{middle['rps']:>11.0f}   {ratio}", flush=True)
+            results[f"{connections} connections"] = {**row, "spread": spread, "rounds": samples}
     save(args.json, "workers", about, results)
     return 0
 

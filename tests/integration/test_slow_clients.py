@@ -4,6 +4,7 @@
 
 import os
 import signal
+import socket
 import sys
 import time
 
@@ -11,14 +12,16 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tools"))
 
-from harness.client import format_request
+from harness.client import chunked, format_request
 from harness.load import Load
+from harness.origin import ScriptedOrigin
 from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway, route
 from slow_clients import KINDS, LIMITS, OPTIONS, PlainOrigin, SlowClients, SlowOrigin, hold, measure, settled_rss_kib
 
 COUNT = 400
 UPLOADS = int(os.environ.get("TAGWAY_SLOW_UPLOADS", "100"))
+READERS = int(os.environ.get("TAGWAY_SLOW_READERS", "50"))
 
 
 @pytest.mark.no_sanitizer
@@ -53,6 +56,40 @@ def test_uploads_that_come_all_at_once_are_held_once():
                 hold(tagway, 108, "upload")
                 grown_kib = settled_rss_kib(tagway.process) - before_kib
                 assert grown_kib <= 100 * 72 + 256, f"{grown_kib / 100:.0f} KiB each"
+
+
+@pytest.mark.no_sanitizer
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_slow_readers_of_a_megabyte_cost_less_than_64_kib_each(framing):
+    """They read all the time, little at once. What passes unseen waits nowhere else either: there is one pipe."""
+    body = os.urandom(1 << 20)
+    if framing == "length":
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    else:
+        answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(body[:1 << 19], body[1 << 19:])
+
+    def script(connection):
+        connection.read_request()
+        connection.send(answer)
+
+    with ScriptedOrigin(script, backlog=4096) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        before, files = settled_rss_kib(tagway.process), tagway.process.open_files()
+        clients = [tagway.connect(receive_buffer=16384).sock for _ in range(READERS)]
+        for client in clients:
+            client.sendall(format_request())
+        wait_until(lambda: tagway.metric("tagway_target_in_flight") == READERS, 30, "all requests")
+        most = 0
+        for _ in range(len(body) // 8192):
+            for client in clients:
+                client.recv(8192, socket.MSG_WAITALL)
+            most = max(most, tagway.process.rss_kib())
+        assert tagway.process.open_files() <= files + 2 * READERS
+        for client in clients:
+            assert client.recv(8192, socket.MSG_WAITALL)  # the head's worth is left
+            client.close()
+        print(f"{(most - before) / READERS:.1f} KiB each")
+        # 256 KiB are the growth of what all share.
+        assert most - before < 64 * READERS + 256
 
 
 @pytest.mark.parametrize("kind", KINDS)
