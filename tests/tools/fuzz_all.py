@@ -18,7 +18,7 @@ def fuzz(program, seconds):
     found = os.path.join(ROOT, "build/fuzz/corpus", name)
     os.makedirs(found, exist_ok=True)
     argv = [program, found, os.path.join(source, "corpus", name), f"-max_total_time={seconds}",
-            "-timeout=5", "-rss_limit_mb=2048", f"-artifact_prefix={found}-finding-",
+            "-timeout=25", "-rss_limit_mb=2048", f"-artifact_prefix={found}-finding-",
             "-print_final_stats=1"]
     dictionary = os.path.join(source, f"{name}.dict")
     if os.path.exists(dictionary):
