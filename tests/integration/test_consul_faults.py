@@ -205,8 +205,8 @@ def test_a_crowd_that_fills_the_agent(server, origin):
         with Tagway(options=server.options(), is_ready=False) as tagway:
             wait_until(lambda: tagway.admin("/health", may_fail=True).status == 200, 20, "the admin listener")
             wait_until(lambda: len(tagway.routes()) == count, 60, "all routes", 0.2)
-            wait_until(lambda: refusals() > 0, 20, "a refusal")
-            wait_until(lambda: tagway.metric("tagway_consul_watch_limit") <= 32, 20, "fewer polls")
+            # From 64; they come back by one every ten seconds.
+            wait_until(lambda: tagway.metric("tagway_consul_watch_limit") < 60, 20, "fewer polls")
             before, began = refusals(), time.monotonic()
             while time.monotonic() - began < 6:  # what is measured is a rate
                 assert tagway.get(f"/s{count // 2:04}").status == 200

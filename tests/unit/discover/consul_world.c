@@ -166,6 +166,17 @@ int __wrap_feed_set_service(struct feed *feed, struct str key, struct route_def 
     return 0;
 }
 
+void __wrap_feed_share_defs(const struct feed *feed, struct str key, struct route_def **defs,
+                            size_t count);
+void __wrap_feed_share_defs(const struct feed *feed, struct str key, struct route_def **defs,
+                            size_t count)
+{
+    (void)feed;
+    (void)key;
+    (void)defs;
+    (void)count;
+}
+
 int __wrap_feed_set_manual(struct feed *feed, struct str origin, struct str text);
 int __wrap_feed_set_manual(struct feed *feed, struct str origin, struct str text)
 {
