@@ -17,9 +17,9 @@ TOOLS = {
     "exact": ([], ["--only", "as it comes"]),
     "run": (["--rounds", "4"], ["--rounds", "1"]),
     "openloop": (["--rounds", "2"], ["--quick"]),
-    "scale": ([], ["--rounds", "1"]),
     "workers": (["--rounds", "3"], ["--rounds", "1", "--connections", "64"]),
     "slow": (["--rounds", "2", "--seconds", "3"], ["--rounds", "1", "--clients", "500", "--seconds", "1"]),
+    "scale": ([], ["--rounds", "1"]),
     "consul": (["--rounds", "3"], ["--quick", "--no-fabio"]),
     "soak": (["--minutes", "2"], ["--minutes", "0.5"]),
 }

@@ -22,10 +22,12 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
+sys.path.insert(0, os.path.join(ROOT, "bench"))
 
 from harness.ports import free_port  # noqa: E402
 from harness.process import SLOWNESS, Process, wait_until  # noqa: E402
-from harness.tagway import Tagway, route  # noqa: E402
+from harness.tagway import BINARY, Tagway, route  # noqa: E402
+from measure import machine, save  # noqa: E402
 
 OPTIONS = {
     "proxy.client.headtimeout": "10m", "proxy.client.idletimeout": "10m", "proxy.client.bodytimeout": "10m",
@@ -221,7 +223,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rate", type=int, default=800, help="plain requests a second")
     parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--json", metavar="FILE")
     args = parser.parse_args()
+    about, results = machine(tagway=[BINARY, "-v"]), {}
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # A slow client costs the proxy up to two, and it keeps a reserve.
@@ -246,6 +250,10 @@ def main():
         print(f"{allowed:>6} {kind:<7} {without.percentile_ms(50):>5.2f} {during.percentile_ms(50):>5.2f}   {p99:>6.2f}"
               f" {p99_with:>6.2f} {p99_with / p99:>6.2f} {failed:>6} {outcome.lost:>4} {outcome.cpu_share * 100:>5.1f}%"
               f" {outcome.bytes_per_client:>7.0f} B  {LIMITS[kind]:>5} {'' if is_good else 'MISSED'}", flush=True)
+        results[kind] = {"clients": allowed, "bytes each": round(outcome.bytes_per_client),
+                         "promised, bytes": LIMITS[kind], "p99 of plain requests, ms": round(p99, 2),
+                         "beside them, ms": round(p99_with, 2), "failed": failed, "ended": outcome.lost}
+    save(args.json, "slow", about, results)
     return has_failed
 
 
