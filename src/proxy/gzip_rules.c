@@ -153,7 +153,10 @@ struct str gzip_fields(struct http_head *response, enum gzip_change change, bool
 {
     enum { ETAG_MAX = 256 };
     struct str etag = STR_NULL;
-    for (size_t i = 0; i < response->field_count && change != GZIP_AS_IS; i++) {
+    bool says_vary = may_vary && !varies_by_encoding(response);
+    if (change == GZIP_AS_IS)
+        return says_vary ? STR("Vary: Accept-Encoding\r\n") : STR_NULL;
+    for (size_t i = 0; i < response->field_count; i++) {
         struct http_field *field = &response->fields[i];
         bool is_etag = !field->is_hop && str_ieq(field->name, STR("ETag"));
         // Ranges are of the bytes that the origin has, not of those that the client gets, unless
@@ -167,7 +170,7 @@ struct str gzip_fields(struct http_head *response, enum gzip_change change, bool
     // section 8.8.1).
     bool is_strong = etag.len && !str_starts_with(etag, STR("W/"));
     int len = snprintf(out, GZIP_FIELDS_ROOM, "%s%s%s%.*s%s",
-                       !may_vary || varies_by_encoding(response) ? "" : "Vary: Accept-Encoding\r\n",
+                       says_vary ? "Vary: Accept-Encoding\r\n" : "",
                        change == GZIP_PACKED ? "Content-Encoding: gzip\r\n" : "",
                        etag.len == 0 ? ""
                        : is_strong   ? "ETag: W/"
