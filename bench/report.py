@@ -9,7 +9,6 @@ import glob
 import json
 import os
 import re
-import statistics
 import sys
 import time
 
@@ -109,13 +108,12 @@ def unread_memory(data):
 
 
 def two_workers(data):
-    speed_ups = [row["speed_up"] for row in data["workers"] if row["connections"] == 64]
-    return f"{speed_ups[0]:.2f} x", speed_ups[0] >= 1.8
+    row = data["workers"]["64 connections"]
+    return f"{row['speed-up']:.2f} x ({row['spread'][0]:.2f}-{row['spread'][1]:.2f})", row["speed-up"] >= 1.8
 
 
 def busiest_worker(data):
-    most = max(sample["busiest"] for row in data["workers"] if row["connections"] == 64
-               for workers, samples in row["rounds"].items() if workers != "1" for sample in samples)
+    most = data["workers"]["64 connections"]["share of the busiest"]
     return f"{100 * most:.0f} %", most <= 0.6
 
 
@@ -219,19 +217,6 @@ def consul_table(data, _):
                          for peer, values in data["consul"]["cpu"].items()])
 
 
-def workers_table(data, _):
-    rows = []
-    for row in data["workers"]:
-        for workers, samples in row["rounds"].items():
-            cpu_us, busiest, rps = (statistics.median(sample[key] for sample in samples)
-                                    for key in ("cpu_us", "busiest", "rps"))
-            low, high = row["spread"]
-            rows.append([f"{row['connections']} connections, {workers} worker{'' if workers == '1' else 's'}",
-                         f"{cpu_us:.1f}", f"{100 * busiest:.0f} %", f"{rps:,.0f}",
-                         "" if workers == "1" else f"{row['speed_up']:.2f} x ({low:.2f}-{high:.2f})"])
-    return table(["", "CPU us/request", "busiest", "requests/s", "speed-up (spread)"], rows)
-
-
 def plain_table(tool):
     """Of results that are {what: value} or {what: {column: value}}."""
     def show(data, _):
@@ -271,7 +256,7 @@ def machines(_, heads):
 
 REGIONS = {"summary": summary, "machines": machines, "run": run_tables, "openloop": openloop_tables,
            "exact": exact_table, "consul": consul_table, "scale": plain_table("scale"),
-           "workers": workers_table, "slow": plain_table("slow"), "soak": plain_table("soak")}
+           "workers": plain_table("workers"), "slow": plain_table("slow"), "soak": plain_table("soak")}
 
 
 def load(folder):
