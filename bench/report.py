@@ -153,7 +153,7 @@ def summary(data, _):
     for what, goal, tool, find in FIGURES:
         try:
             found = find(data)
-        except KeyError:
+        except LookupError:
             found = None
         rows.append([what, goal, "`./dev slow`" if tool == "slow" else f"`./dev bench {tool}`", *([found[0], "yes" if found[1] else "**no**"] if found else
                                                            [NOT_MEASURED, ""])])
