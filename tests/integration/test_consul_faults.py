@@ -214,7 +214,9 @@ def test_a_crowd_that_fills_the_agent(server, origin):
                 time.sleep(0.1)
             count_refused = refusals() - before
             print(f"{count_refused} refusals in 6 s")
-            assert count_refused <= time.monotonic() - began + 1
+            # One a second and the burst; each answer that comes through meanwhile lets two more try. A watch
+            # each on its own would make a hundred.
+            assert count_refused <= 2 * (time.monotonic() - began) + 8
             while crowd:
                 crowd.pop().close()
             wait_until(lambda: established(server.port) < 150, 20, "the crowd to be gone")
