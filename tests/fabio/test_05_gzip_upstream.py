@@ -471,10 +471,11 @@ def test_too_many_waiting_requests_do_not_ask():
 
     def script(connection):
         request = connection.read_request()
-        asked.append(request.get("accept-encoding"))
+        coding = request.get("accept-encoding")
+        asked.append(coding)
         if request.target == "/wait":
             release.wait(TIMEOUT)
-        connection.send(framed(PACKED, "length") if asked[-1] else response(TEXT))
+        connection.send(framed(PACKED, "length") if coding else response(TEXT))
 
     with Pair(script, {"proxy.maxconn": 1}) as tagway:
         held = [tagway.connect() for _ in range(1030)]
