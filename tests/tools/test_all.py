@@ -137,10 +137,10 @@ def main():
     # the plain build; what only must be correct shares the machine afterwards.
     if built["plain"]:
         side_by_side(
-            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul")],
+            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul"),
+             lambda: pytest("plain-fabio", "plain", "tests/fabio", "tests/wire", "tests/ui", "-m", "not consul")],
             [lambda: meson_test("plain"),
-             lambda: pytest("plain", "plain", *BLACK_BOX, "tests/arch", "tests/ui", "-m",
-                            "not consul")])
+             lambda: pytest("plain", "plain", "tests/integration", "tests/arch", "-m", "not consul")])
     shared = []
     by_fabio = []
     if built["asan"]:
@@ -167,7 +167,8 @@ def main():
 
     parts = [
         ("unit and corpus", "build/plain/meson-logs/testlog.json"),
-        ("integration, arch, UI", f"{RESULTS}/plain.xml"),
+        ("integration, arch", f"{RESULTS}/plain.xml"),
+        ("fabio, wire, UI", f"{RESULTS}/plain-fabio.xml"),
         ("Consul", f"{RESULTS}/consul-plain.xml"),
         ("unit and corpus, ASan+UBSan", "build/asan/meson-logs/testlog.json"),
         ("integration, ASan+UBSan", f"{RESULTS}/asan.xml"),
