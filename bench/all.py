@@ -15,7 +15,7 @@ import measure
 # tool: (arguments, arguments of --short); each is TOOL.py of this folder unless PATHS says where
 TOOLS = {
     "exact": ([], ["--only", "as it comes"]),
-    "run": (["--rounds", "4"], ["--rounds", "1"]),
+    "run": (["--rounds", "5"], ["--rounds", "1"]),
     "openloop": (["--rounds", "2"], ["--quick"]),
     "workers": (["--rounds", "3"], ["--rounds", "1", "--connections", "64"]),
     "slow": (["--rounds", "2", "--seconds", "3"], ["--rounds", "1", "--clients", "500", "--seconds", "1"]),
