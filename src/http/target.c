@@ -29,13 +29,15 @@ static bool is_ipv6(struct str text)
 
 static bool is_reg_name(struct str name)
 {
+    if (name.len == 0) // then it may have no address either
+        return false;
     const char *end = name.ptr + name.len;
 
     for (const char *at = name.ptr; (at = scan_host(at, end)) < end; at += 3) {
         if (*at != '%' || end - at < 3 || hex_value(at[1]) < 0 || hex_value(at[2]) < 0)
             return false;
     }
-    return name.len > 0;
+    return true;
 }
 
 bool http_split_host(struct str authority, struct str *name, struct str *port)

@@ -35,6 +35,8 @@ static int parse_dst(struct str dst, struct url *url, struct err *err)
 {
     if (dst.len == 0)
         return err_set(err, ERR_INVALID, "route: target must not be empty");
+    if (dst.ptr[0] == '#') // a fragment is not sent, so nothing would be left
+        return err_set(err, ERR_INVALID, "route: invalid target. Nothing but a fragment");
     if (text_has_control(dst))
         return err_set(err, ERR_INVALID,
                        "route: invalid target. White space or control byte in URL");
