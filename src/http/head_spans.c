@@ -76,7 +76,9 @@ static int explain_error(const llhttp_t *parser, llhttp_errno_t error, const cha
     case HPE_UNEXPECTED_SPACE: return HTTP_BAD_FIELD_NAME;
     case HPE_INVALID_TRANSFER_ENCODING:
         return parser->flags & F_CONTENT_LENGTH ? HTTP_LENGTH_AND_CODING : HTTP_BAD_CODING;
-    case HPE_CR_EXPECTED: return HTTP_BAD_FIELD_VALUE; // 9.x: a bare LF ends it
+#if LLHTTP_VERSION_MAJOR >= 9
+    case HPE_CR_EXPECTED: return HTTP_BAD_FIELD_VALUE; // a bare LF ends it
+#endif
     case HPE_INVALID_HEADER_TOKEN: {
         const char *at = llhttp_get_error_pos(parser);
         const char *start = at;
@@ -84,11 +86,13 @@ static int explain_error(const llhttp_t *parser, llhttp_errno_t error, const cha
             start--; // llhttp stops behind a bare LF
         while (start > line_end && start[-1] != '\n')
             start--;
-        // What 9.x finds here, and 8.x leaves to on_header_value() and link_fields().
+#if LLHTTP_VERSION_MAJOR >= 9
+        // 8.x leaves it to on_header_value() and link_fields().
         if (collector->head->field_count > 0 && is_blank(*start))
             return HTTP_FOLDED_FIELD;
         if (*start == '\n')
             return HTTP_BAD_SYNTAX;
+#endif
         if (memchr(start, ':', (size_t)(at - start)))
             return HTTP_BAD_FIELD_VALUE;
         // A name that is one too many, of which llhttp reported no span.
