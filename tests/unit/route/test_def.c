@@ -131,6 +131,8 @@ static void refuses_with_a_reason(void **state)
         {"s", "/a b", "http://h/", "", "host or path"},
         {"s", "/a[", "http://h/", "", "path: bad pattern"},
         {"s", "/", "", "", "target must not be empty"},
+        {"s", "/", "#", "", "Nothing but a fragment"},
+        {"s", "/", "#top", "", "Nothing but a fragment"},
         {"s", "/", "http://x/%zz", "", "route: invalid target. http://x/%zz"},
         {"s", "/", "1.2.3.4:80", "", "route: invalid target"},
         {"s", "/", "http://a b/", "", "route: invalid target"},
