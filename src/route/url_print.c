@@ -80,8 +80,17 @@ size_t url_print(struct str text, const struct url *url, char *out)
     }
     if (url->path.len > 0) {
         out = print_verbatim(out, at, url->path.ptr);
+        bool is_first = out == begin;
         out = print_path(out, url->path);
         at = url->path.ptr + url->path.len;
+        // What stands before a colon would be read as a scheme (RFC 3986 section 4.2). The colon
+        // was three bytes in the text, so there is room.
+        const char *colon = is_first ? memchr(begin, ':', (size_t)(out - begin)) : NULL;
+        if (colon && !memchr(begin, '/', (size_t)(colon - begin))) {
+            memmove(begin + 2, begin, (size_t)(out - begin));
+            memcpy(begin, "./", 2);
+            out += 2;
+        }
     }
     const char *fragment = memchr(at, '#', (size_t)(end - at));
     bool has_empty_fragment = fragment && fragment == end - 1;

@@ -145,6 +145,9 @@ static void prints_urls(void **state)
         {"http://h/{x}|^`", "http://h/%7Bx%7D%7C%5E%60"},
         {"http://h/a%2fb%41", NULL},
         {"http://h/a%2fb%41{", "http://h/a/bA%7B"},
+        // A first segment with a colon would be taken for a scheme.
+        {"a\xff%3ab/c", "./a%FF:b/c"},
+        {"/a\xff%3ab", "/a%FF:b"},
         {"http://h/!'()*[]", NULL},
         {"http://h/!'()*[]\"", "http://h/%21%27%28%29%2A%5B%5D%22"},
         {"http://h/#", "http://h/"},
