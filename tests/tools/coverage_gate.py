@@ -7,8 +7,7 @@ import subprocess
 import sys
 from xml.sax.saxutils import quoteattr
 
-FLOOR = 97.0
-LAYERS = ("base", "http", "route", "stats", "auth")
+LAYERS = {"base": 95.0, "http": 97.0, "route": 97.0, "stats": 95.0, "auth": 95.0}
 
 
 def measure(build):
@@ -34,14 +33,14 @@ def run(build, junit_path=None):
         return False
     cases = []
     print(f"\n{'line coverage by the unit tests':<44}{'lines':>7}{'%':>8}")
-    for layer in LAYERS:
+    for layer, floor in LAYERS.items():
         mine = {path: value for path, value in files.items() if f"/{layer}/" in f"/{path}"}
         covered = sum(value[0] for value in mine.values())
         lines = sum(value[1] for value in mine.values())
         percent = 100.0 * covered / lines if lines else 0.0
-        is_enough = percent >= FLOOR
+        is_enough = percent >= floor
         cases.append((layer, percent, is_enough))
-        print(f"{'src/' + layer:<44}{lines:>7}{percent:>8.1f}{'' if is_enough else '  below 97'}")
+        print(f"{'src/' + layer:<44}{lines:>7}{percent:>8.1f}{'' if is_enough else f'  below {floor:g}'}")
         for path, (file_covered, file_lines, missed) in sorted(mine.items()):
             if missed:
                 text = ",".join(map(str, missed[:20])) + ("..." if len(missed) > 20 else "")
