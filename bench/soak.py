@@ -29,11 +29,6 @@ WARM_UP_S = 75  # the grace is 60 s
 LIMIT = 1.05
 
 
-def resident_kib(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return int(next(line for line in file if line.startswith("VmRSS")).split()[1])
-
-
 class World:
     def __init__(self, scratch):
         os.makedirs(f"{scratch}/files")
@@ -113,11 +108,10 @@ def soak(names, seconds, warm_up_s=WARM_UP_S):
                 thread = threading.Thread(target=press)
                 thread.start()
                 try:
-                    pid = tagway.process.pid
                     world.churn(tagway, max(LIVE, int(rate * warm_up_s)) // STEP * STEP, warm_up_s)
-                    before, heap_before = resident_kib(pid), tagway.metric("tagway_heap_bytes")
+                    before, heap_before = tagway.process.rss_kib(), tagway.metric("tagway_heap_bytes")
                     world.churn(tagway, names, seconds)
-                    after, heap_after = resident_kib(pid), tagway.metric("tagway_heap_bytes")
+                    after, heap_after = tagway.process.rss_kib(), tagway.metric("tagway_heap_bytes")
                 finally:
                     is_over.set()
                     thread.join()

@@ -7,4 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/str.h"
+
 uint64_t hash_bytes(const void *bytes, size_t len, uint64_t seed);
+
+// For one text after the other: where they end counts.
+static inline uint64_t hash_str(struct str s, uint64_t seed)
+{
+    return hash_bytes(s.ptr, s.len, seed + s.len);
+}

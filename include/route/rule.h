@@ -75,6 +75,12 @@ static inline uint8_t route_retry_bit(int status)
     }
 }
 
+// Whether two weights are the same number.
+static inline bool route_weight_eq(double a, double b)
+{
+    return !(a < b) && !(a > b);
+}
+
 // The rule of a specification, with a reference; NULL and err as route_def_new.
 MUST_CHECK const struct route_rule *route_rule_get(const struct route_def_spec *spec,
                                                    struct err *err);
@@ -82,3 +88,4 @@ const struct route_rule *route_rule_ref(const struct route_rule *rule);
 // NULL is ignored.
 void route_rule_unref(const struct route_rule *rule);
 bool route_rule_eq(const struct route_rule *a, const struct route_rule *b);
+bool route_rule_has_tags(const struct route_rule *rule, const struct str *tags, size_t count);

@@ -103,6 +103,11 @@ static inline struct str endpoint_host(const struct endpoint *endpoint)
     return str_make(endpoint->host_text, endpoint->host_len);
 }
 
+static inline bool endpoint_is_own(const struct endpoint *endpoint)
+{
+    return atomic_load_explicit(&endpoint->is_own, memory_order_relaxed);
+}
+
 static inline struct str endpoint_tls_name(const struct endpoint *endpoint)
 {
     return endpoint->tls && endpoint->tls->name.len ? endpoint->tls->name : endpoint_host(endpoint);

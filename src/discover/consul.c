@@ -103,7 +103,7 @@ static uint64_t digest_of(const struct str *tags, size_t tag_count)
 {
     uint64_t digest = tag_count;
     for (size_t i = 0; i < tag_count; i++)
-        digest += hash_bytes(tags[i].ptr, tags[i].len, tags[i].len);
+        digest += hash_str(tags[i], 0);
     return digest;
 }
 
@@ -159,7 +159,7 @@ static void read_new(struct consul *consul)
 
 static int on_catalog(struct watch *watch, const struct http_response *response, struct err *err)
 {
-    struct consul *consul = CONTAINER_OF(watch, struct consul, catalog);
+    struct consul *consul = consul_of(watch);
     struct catalog_pass pass = {.consul = consul};
     uint64_t digest = 0;
     pass.number = ++consul->catalog_passes;
@@ -279,8 +279,7 @@ static void on_client_closed(void *ctx)
 
 static void on_fixed_watch_closed(struct watch *watch)
 {
-    // All fixed watches live in the consul that their agent lives in.
-    consul_closed_one(CONTAINER_OF(watch->agent, struct consul, agent));
+    consul_closed_one(consul_of(watch));
 }
 
 static void stop(void *self, void (*on_stopped)(void *ctx), void *ctx)

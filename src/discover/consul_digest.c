@@ -38,12 +38,6 @@ static struct check_poll *poll_of(struct watch *watch)
     return CONTAINER_OF(watch, struct check_poll, watch);
 }
 
-// All of them live in the consul that their agent lives in.
-static struct consul *consul_of(const struct check_poll *poll)
-{
-    return CONTAINER_OF(poll->watch.agent, struct consul, agent);
-}
-
 static void on_send(struct watch *watch)
 {
     struct check_poll *poll = poll_of(watch);
@@ -89,7 +83,7 @@ static int on_answer(struct watch *watch, const struct http_response *response, 
 {
     (void)response;
     struct check_poll *poll = poll_of(watch);
-    struct consul *consul = consul_of(poll);
+    struct consul *consul = consul_of(watch);
     enum check_state state = (enum check_state)(poll - consul->checks);
     int status = state_digest_finish(&poll->digest);
     if (status < 0)

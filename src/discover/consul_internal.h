@@ -137,6 +137,12 @@ void consul_replan(struct consul *consul);
 void consul_note_acl_filter(struct consul *consul);
 void consul_closed_one(struct consul *consul);
 
+// Every watch uses the agent that is embedded here.
+static inline struct consul *consul_of(const struct watch *watch)
+{
+    return CONTAINER_OF(watch->agent, struct consul, agent);
+}
+
 // consul_service.c
 MUST_CHECK struct service *service_new(struct consul *consul, struct str name);
 void service_close(struct service *service); // takes it out of everything; freed later

@@ -64,7 +64,7 @@ int consul_set_manual(struct consul *consul, struct str text)
 
 static int on_manual(struct watch *watch, const struct http_response *response, struct err *err)
 {
-    struct consul *consul = CONTAINER_OF(watch, struct consul, manual);
+    struct consul *consul = consul_of(watch);
     struct joined joined;
     int status = read_joined(&joined, true, response, err);
     struct str text = buf_str(&joined.text);
@@ -81,7 +81,7 @@ static int on_manual(struct watch *watch, const struct http_response *response, 
 
 static int on_noroute(struct watch *watch, const struct http_response *response, struct err *err)
 {
-    struct consul *consul = CONTAINER_OF(watch, struct consul, noroute);
+    struct consul *consul = consul_of(watch);
     struct joined joined;
     int status = read_joined(&joined, false, response, err);
     struct str html = buf_str(&joined.text);
@@ -100,13 +100,13 @@ static int on_noroute(struct watch *watch, const struct http_response *response,
 // A token that may not read the KV path does not keep the services from being routed.
 static void on_manual_refused(struct watch *watch)
 {
-    struct consul *consul = CONTAINER_OF(watch, struct consul, manual);
+    struct consul *consul = consul_of(watch);
     consul_answered(consul, &consul->is_manual_awaited);
 }
 
 static void on_noroute_refused(struct watch *watch)
 {
-    struct consul *consul = CONTAINER_OF(watch, struct consul, noroute);
+    struct consul *consul = consul_of(watch);
     consul_answered(consul, &consul->is_noroute_awaited);
 }
 

@@ -11,11 +11,6 @@
 
 #include "base/mem.h"
 
-static struct consul *consul_of(struct watch *watch)
-{
-    return CONTAINER_OF(watch->agent, struct consul, agent);
-}
-
 static void forget_names(struct node_sweep *nodes)
 {
     arena_fini(&nodes->arena);

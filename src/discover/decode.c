@@ -10,11 +10,6 @@ static const struct str MAINTENANCE_NODE = STR_INIT("_node_maintenance");
 static const struct str MAINTENANCE_SERVICE = STR_INIT("_service_maintenance:");
 static const struct str SERF_HEALTH = STR_INIT("serfHealth");
 
-static uint64_t hash_str(struct str s, uint64_t seed)
-{
-    return hash_bytes(s.ptr, s.len, seed + s.len);
-}
-
 static bool list_has(struct str list, struct str item)
 {
     struct str piece;
@@ -199,13 +194,6 @@ static int on_health_element(void *ctx, struct str element)
     return status;
 }
 
-static int answer_error(struct err *err, int status, const char *what)
-{
-    if (status == ERR_INVALID)
-        return err_set(err, status, "%s: not the JSON that was expected", what);
-    return err_set(err, status, "%s: %s", what, err_text(status));
-}
-
 int decode_health(struct str body, const struct decode_rules *rules, struct health_answer *answer,
                   struct err *err)
 {
@@ -216,7 +204,7 @@ int decode_health(struct str body, const struct decode_rules *rules, struct heal
     int status = json_split_all(body, '[', on_health_element, &decoder);
     if (status < 0) {
         health_answer_fini(answer);
-        return answer_error(err, status, "health answer");
+        return json_answer_error(err, status, "health answer");
     }
     return 0;
 }
@@ -279,7 +267,7 @@ int decode_catalog(struct str body, catalog_service_fn on_service, void *ctx, ui
     struct catalog_decoder decoder = {.on_service = on_service, .ctx = ctx};
     int status = json_split_all(body, '{', on_catalog_member, &decoder);
     if (status < 0)
-        return answer_error(err, status, "catalog answer");
+        return json_answer_error(err, status, "catalog answer");
     *digest = decoder.digest;
     return 0;
 }
@@ -306,5 +294,5 @@ int decode_strings(struct str body, string_fn on_string, void *ctx, struct err *
 {
     struct string_decoder decoder = {.on_string = on_string, .ctx = ctx};
     int status = json_split_all(body, '[', on_string_element, &decoder);
-    return status < 0 ? answer_error(err, status, "list") : 0;
+    return status < 0 ? json_answer_error(err, status, "list") : 0;
 }

@@ -7,11 +7,6 @@
 #include "discover/json.h"
 #include "discover/json_split.h"
 
-static uint64_t hash_str(struct str s, uint64_t seed)
-{
-    return hash_bytes(s.ptr, s.len, seed + s.len);
-}
-
 uint64_t decode_place(struct str node, const struct cJSON *service)
 {
     uint64_t port = json_number(service, "Port", UINT16_MAX);
@@ -65,13 +60,6 @@ static int on_node_member(void *ctx, struct str member)
     return json_split_all(value, '[', on_service_element, ctx);
 }
 
-static int answer_error(struct err *err, int status, const char *what)
-{
-    if (status == ERR_INVALID)
-        return err_set(err, status, "%s: not the JSON that was expected", what);
-    return err_set(err, status, "%s: %s", what, err_text(status));
-}
-
 int decode_node_services(struct str body, struct str node, node_service_fn on_service, void *ctx,
                          struct err *err)
 {
@@ -79,7 +67,7 @@ int decode_node_services(struct str body, struct str node, node_service_fn on_se
     if (str_eq(str_trim(body), STR("null"))) // there is no such node any more
         return 0;
     int status = json_split_all(body, '{', on_node_member, &decoder);
-    return status < 0 ? answer_error(err, status, "services of a node") : 0;
+    return status < 0 ? json_answer_error(err, status, "services of a node") : 0;
 }
 
 struct names_decoder {
@@ -104,5 +92,5 @@ int decode_nodes(struct str body, string_fn on_name, void *ctx, struct err *err)
 {
     struct names_decoder decoder = {.on_name = on_name, .ctx = ctx};
     int status = json_split_all(body, '[', on_node_element, &decoder);
-    return status < 0 ? answer_error(err, status, "list of nodes") : 0;
+    return status < 0 ? json_answer_error(err, status, "list of nodes") : 0;
 }

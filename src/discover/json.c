@@ -112,6 +112,13 @@ cJSON *json_parse_member(struct str text, cJSON **holder, int *error)
     return value;
 }
 
+int json_answer_error(struct err *err, int status, const char *what)
+{
+    if (status == ERR_INVALID)
+        return err_set(err, status, "%s: not the JSON that was expected", what);
+    return err_set(err, status, "%s: %s", what, err_text(status));
+}
+
 struct str json_text(const cJSON *object, const char *name)
 {
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);

@@ -8,6 +8,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/err.h"
 #include "base/str.h"
 
 // Parses one complete value; *error is ERR_INVALID or ERR_NOMEM when NULL is returned. A NUL
@@ -16,6 +17,9 @@ MUST_CHECK cJSON *json_parse(struct str text, int *error);
 // Parses `"key": value`. The key's bytes live in *holder, to be freed with cJSON_Delete as the
 // value is.
 MUST_CHECK cJSON *json_parse_member(struct str text, cJSON **holder, int *error);
+
+// Says in err that an answer is not what it should be, or why it could not be read. Returns status.
+int json_answer_error(struct err *err, int status, const char *what);
 
 // The member as text; empty when it is missing, null or no string.
 struct str json_text(const cJSON *object, const char *name);

@@ -13,8 +13,7 @@ void own_targets_report(struct own_targets *own, struct targets *targets, struct
     problems_begin(problems, STR("own targets"));
     struct target *target = NULL;
     while ((target = targets_next(targets, target))) {
-        if (!target->endpoint ||
-            !atomic_load_explicit(&target->endpoint->is_own, memory_order_relaxed))
+        if (!target->endpoint || !endpoint_is_own(target->endpoint))
             continue;
         problems_add(problems,
                      &(struct problem){

@@ -8,11 +8,6 @@
 #include "base/mem.h"
 #include "discover/json.h"
 
-static uint64_t hash_str(struct str s, uint64_t seed)
-{
-    return hash_bytes(s.ptr, s.len, seed + s.len);
-}
-
 static uint64_t name_hash(struct str name)
 {
     uint64_t hash = hash_str(name, 1);

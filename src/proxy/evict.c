@@ -20,7 +20,7 @@ static bool is_evictable(const struct client *client)
            net_loop_now_ms(&worker->loop) - began_ms >= STALE_HEAD_MS;
 }
 
-bool client_evict(struct worker *worker)
+bool evict_one(struct worker *worker)
 {
     // In the manner of a clock's hand: those that were looked at go to the back.
     uint32_t count = MIN(worker->client_count, (uint32_t)EVICT_SCAN_MAX);
@@ -38,7 +38,7 @@ bool client_evict(struct worker *worker)
     return false;
 }
 
-void client_evict_all(struct worker *worker)
+void evict_all(struct worker *worker)
 {
     LIST_FOREACH (node, &worker->clients) {
         struct client *client = CONTAINER_OF(node, struct client, link);
@@ -49,7 +49,7 @@ void client_evict_all(struct worker *worker)
     }
 }
 
-bool client_cut_oldest(struct worker *worker)
+bool evict_oldest(struct worker *worker)
 {
     LIST_FOREACH (node, &worker->clients) {
         struct client *client = CONTAINER_OF(node, struct client, link);

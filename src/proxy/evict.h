@@ -8,8 +8,8 @@ struct worker;
 
 // Closes a connection that waits for nothing but a request, to make room for another: the oldest,
 // or one whose head has been dripping in for a while. False: there is none among those looked at.
-bool client_evict(struct worker *worker);
+bool evict_one(struct worker *worker);
 // Cuts the oldest of all. False: there are none.
-bool client_cut_oldest(struct worker *worker);
+bool evict_oldest(struct worker *worker);
 // Closes all that are idle. For shortage of memory.
-void client_evict_all(struct worker *worker);
+void evict_all(struct worker *worker);

@@ -67,8 +67,7 @@ static bool is_usable(void *ctx, const struct route_target *candidate)
 {
     struct picker *picker = ctx;
     const struct target *target = candidate->target;
-    if (target->endpoint &&
-        UNLIKELY(atomic_load_explicit(&target->endpoint->is_own, memory_order_relaxed))) {
+    if (target->endpoint && UNLIKELY(endpoint_is_own(target->endpoint))) {
         picker->leads_back = true;
         return false;
     }

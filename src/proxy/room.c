@@ -47,15 +47,15 @@ static uint32_t descriptors_max(const struct worker *worker)
 bool room_for_client(struct worker *worker)
 {
     if (worker->client_count > worker->client_max)
-        return client_evict(worker);
-    return in_use(worker) <= worker->descriptor_max || client_evict(worker) ||
+        return evict_one(worker);
+    return in_use(worker) <= worker->descriptor_max || evict_one(worker) ||
            upstream_evict(&worker->upstream);
 }
 
 bool room_for_connection(struct worker *worker)
 {
     return in_use(worker) < worker->descriptor_max || upstream_evict(&worker->upstream) ||
-           client_evict(worker);
+           evict_one(worker);
 }
 
 static int open_spare(void)
@@ -85,9 +85,9 @@ void room_free_descriptor(struct worker *worker, int socket)
         worker->shortage_logged_ms = now_ms;
         log_error("Out of file descriptors: more than expected are in use outside of the proxy");
     }
-    if (client_evict(worker) || upstream_evict(&worker->upstream))
+    if (evict_one(worker) || upstream_evict(&worker->upstream))
         return;
-    if (refuse_waiting(worker, socket) || client_cut_oldest(worker)) {
+    if (refuse_waiting(worker, socket) || evict_oldest(worker)) {
         counter_add(&worker->counters.shed, 1);
         return;
     }
@@ -109,7 +109,7 @@ static void on_memory_timer(struct timer *timer)
     struct worker *worker = CONTAINER_OF(timer, struct worker, memory_timer);
     worker->pressure = (uint8_t)pressure_now(worker->config->memory_max);
     if (worker->pressure != MEMORY_ENOUGH) {
-        client_evict_all(worker);
+        evict_all(worker);
         while (upstream_evict(&worker->upstream)) {
         }
         worker_trim(worker);

@@ -3,40 +3,21 @@
 #include "base/buf.h"
 #include "route/def.h"
 
-static bool tags_eq(const struct route_def *a, const struct route_def *b)
-{
-    if (a->rule->tag_count != b->rule->tag_count)
-        return false;
-    for (size_t i = 0; i < a->rule->tag_count; i++) {
-        if (!str_eq(a->rule->tags[i], b->rule->tags[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool weight_eq(double a, double b)
-{
-    return !(a < b) && !(a > b);
-}
-
 bool route_def_is_duplicate(const struct route_def *def, const struct route_def *other,
                             double other_weight)
 {
-    return weight_eq(def->rule->weight, other_weight) &&
+    return route_weight_eq(def->rule->weight, other_weight) &&
            str_eq(route_def_dst(def), route_def_dst(other)) &&
-           str_eq(def->rule->service, other->rule->service) && tags_eq(def, other);
+           str_eq(def->rule->service, other->rule->service) &&
+           route_rule_has_tags(def->rule, other->rule->tags, other->rule->tag_count);
 }
 
 bool route_def_eq(const struct route_def *a, const struct route_def *b)
 {
-    return a == b ||
-           (route_def_is_duplicate(a, b, b->rule->weight) &&
-            a->rule->has_weight == b->rule->has_weight && a->health == b->health &&
-            str_eq(a->rule->host, b->rule->host) && str_eq(a->rule->path, b->rule->path) &&
-            str_eq(a->rule->opts, b->rule->opts) &&
-            str_eq(route_def_instance(a), route_def_instance(b)) &&
-            str_eq(a->rule->source_text, b->rule->source_text) &&
-            str_eq(route_def_health_note(a), route_def_health_note(b)));
+    return a == b || (a->health == b->health && str_eq(route_def_dst(a), route_def_dst(b)) &&
+                      route_rule_eq(a->rule, b->rule) &&
+                      str_eq(route_def_instance(a), route_def_instance(b)) &&
+                      str_eq(route_def_health_note(a), route_def_health_note(b)));
 }
 
 // Compares a1 a2 with b1 b2 as if each pair were one text.
@@ -68,7 +49,7 @@ static int compare_quoted(struct str a, struct str b)
 
 static int compare_weights(const struct route_def *a, const struct route_def *b)
 {
-    if (weight_eq(a->rule->weight, b->rule->weight))
+    if (route_weight_eq(a->rule->weight, b->rule->weight))
         return 0;
     char left[32], right[32];
     snprintf(left, sizeof left, "%.17g", a->rule->weight);

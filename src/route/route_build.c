@@ -256,11 +256,6 @@ static int note_unknown_auth(const struct routes *routes, struct path_entry *ent
     return 0;
 }
 
-static bool weight_eq(double a, double b)
-{
-    return !(a < b) && !(a > b);
-}
-
 static bool is_as_before(const struct route_node *node, const struct workspace *work,
                          size_t up_count)
 {
@@ -269,8 +264,8 @@ static bool is_as_before(const struct route_node *node, const struct workspace *
     for (size_t i = 0; i < work->count; i++) {
         const struct route_target *old = &node->targets[i];
         double weight = i < up_count ? work->shares[i].weight : 0;
-        if (!weight_eq(old->weight, weight) ||
-            !weight_eq(old->fixed_weight, work->candidates[i].fixed) ||
+        if (!route_weight_eq(old->weight, weight) ||
+            !route_weight_eq(old->fixed_weight, work->candidates[i].fixed) ||
             !route_def_eq(old->def, work->candidates[i].def))
             return false;
     }

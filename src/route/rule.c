@@ -310,11 +310,6 @@ static struct route_rule *rule_new(const struct parts *parts)
     return rule;
 }
 
-static uint64_t hash_str(struct str s, uint64_t seed)
-{
-    return hash_bytes(s.ptr, s.len, seed + s.len);
-}
-
 static uint64_t hash_spec(const struct route_def_spec *spec)
 {
     double weight = weight_of(spec);
@@ -327,12 +322,7 @@ static uint64_t hash_spec(const struct route_def_spec *spec)
     return hash;
 }
 
-static bool weight_eq(double a, double b)
-{
-    return !(a < b) && !(a > b);
-}
-
-static bool tags_eq(const struct route_rule *rule, const struct str *tags, size_t count)
+bool route_rule_has_tags(const struct route_rule *rule, const struct str *tags, size_t count)
 {
     if (rule->tag_count != count)
         return false;
@@ -350,15 +340,17 @@ static bool is_made_of(const struct route_rule *rule, const struct parts *parts)
     return str_eq(rule->service, spec->service) && str_ieq(rule->host, parts->host) &&
            str_eq(rule->path, parts->path) && str_eq(rule->opts, spec->opts) &&
            str_eq(rule->source_text, spec->source_text) && rule->has_weight == has_weight(spec) &&
-           weight_eq(rule->weight, weight_of(spec)) && tags_eq(rule, spec->tags, spec->tag_count);
+           route_weight_eq(rule->weight, weight_of(spec)) &&
+           route_rule_has_tags(rule, spec->tags, spec->tag_count);
 }
 
 bool route_rule_eq(const struct route_rule *a, const struct route_rule *b)
 {
-    return a == b || (str_eq(a->service, b->service) && str_eq(a->host, b->host) &&
-                      str_eq(a->path, b->path) && str_eq(a->opts, b->opts) &&
-                      str_eq(a->source_text, b->source_text) && a->has_weight == b->has_weight &&
-                      weight_eq(a->weight, b->weight) && tags_eq(a, b->tags, b->tag_count));
+    return a == b ||
+           (str_eq(a->service, b->service) && str_eq(a->host, b->host) &&
+            str_eq(a->path, b->path) && str_eq(a->opts, b->opts) &&
+            str_eq(a->source_text, b->source_text) && a->has_weight == b->has_weight &&
+            route_weight_eq(a->weight, b->weight) && route_rule_has_tags(a, b->tags, b->tag_count));
 }
 
 static struct route_rule *rule_of(struct index_link *link)

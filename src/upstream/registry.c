@@ -94,15 +94,10 @@ static void put_endpoint(struct targets *targets, struct endpoint *endpoint)
     targets->retired_endpoints = endpoint;
 }
 
-static bool is_own(const struct endpoint *endpoint)
-{
-    return atomic_load_explicit(&endpoint->is_own, memory_order_relaxed);
-}
-
 // Called with each target that comes or goes.
 static void note_own(struct targets *targets, const struct target *target)
 {
-    targets->own_version += target->endpoint && is_own(target->endpoint);
+    targets->own_version += target->endpoint && endpoint_is_own(target->endpoint);
 }
 
 // A name that leads elsewhere too is tried there.
@@ -115,7 +110,7 @@ static void check_own(struct targets *targets, struct endpoint *endpoint)
     while (own < count && own_addresses_have(&targets->own, &addresses->at[own].any))
         own++;
     bool leads_back = count > 0 && own == count;
-    if (leads_back == is_own(endpoint))
+    if (leads_back == endpoint_is_own(endpoint))
         return;
     atomic_store_explicit(&endpoint->is_own, leads_back, memory_order_relaxed);
     targets->own_version++;
@@ -173,11 +168,6 @@ static int prepare_tls(struct targets *targets)
         return 0;
     log_error("https targets cannot be used: %s", err.text);
     return err.code;
-}
-
-static uint64_t hash_str(struct str s, uint64_t seed)
-{
-    return hash_bytes(s.ptr, s.len, seed + s.len);
 }
 
 static uint64_t hash_of_endpoint(const struct route_def *def)

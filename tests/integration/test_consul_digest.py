@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness.consul import Consul
+from harness.consul_site import ConsulSite
 from harness.fake_consul import FakeConsul
 from harness.origin import Origin
 from harness.process import wait_until
@@ -19,16 +19,7 @@ OTHERS = 420
 SOON = 15
 
 
-class Site:
-    def __init__(self, binary):
-        self.consul = Consul(binary)
-        self.a = Origin(name="a")
-        self.b = Origin(name="b")
-        for number in range(OTHERS):
-            self.consul.register(f"other{number}", self.a.port, [f"urlprefix-/other{number}"])
-        self.tagway = Tagway(options=self.consul.options(registry_consul_maxwatches="1"))
-        wait_until(lambda: len(self.tagway.routes()) == OTHERS, what="the first table")
-
+class Site(ConsulSite):
     def sees(self, path, status, body=None, timeout=SOON):
         def is_seen():
             response = self.tagway.get(path)
@@ -36,18 +27,10 @@ class Site:
 
         wait_until(is_seen, timeout, f"{path} to answer {status} {body}")
 
-    def close(self):
-        try:
-            self.tagway.finish()
-        finally:
-            self.consul.stop()
-            self.a.stop()
-            self.b.stop()
-
 
 @pytest.fixture(scope="module")
 def site(consul_binary):
-    site = Site(consul_binary)
+    site = Site(consul_binary, OTHERS, registry_consul_maxwatches="1")
     yield site
     site.close()
 
@@ -55,12 +38,10 @@ def site(consul_binary):
 @pytest.fixture
 def web(site):
     """A routed service on origin a, quiet; gone after the test."""
-    service_id = site.consul.register("web", site.a.port, ["urlprefix-/web"], "web-1")
+    service_id = site.register_web()
     site.sees("/web", 200)
     yield service_id
-    for leftover in [name for name in site.consul.services() if not name.startswith("other")]:
-        site.consul.deregister(leftover)
-    wait_until(lambda: len(site.tagway.routes()) == OTHERS, what="the table to be as before")
+    site.remove_all_but_others()
 
 
 def test_no_service_has_a_poll_of_its_own(site, web):

@@ -7,8 +7,7 @@ import time
 import pytest
 
 from harness.client import Client
-from harness.consul import Consul
-from harness.origin import Origin
+from harness.consul_site import ConsulSite
 from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway
 
@@ -19,17 +18,7 @@ OTHERS = 30
 LIMIT_MS = 1000 * SLOWNESS
 
 
-class Site:
-    def __init__(self, binary):
-        self.consul = Consul(binary)
-        self.a = Origin(name="a")
-        self.b = Origin(name="b")
-        for number in range(OTHERS):
-            self.consul.register(f"other{number}", self.a.port, [f"urlprefix-/other{number}"])
-        self.tagway = Tagway(options=self.consul.options())
-        wait_until(lambda: len(self.tagway.routes()) == OTHERS, what="the first table")
-        self.latencies_ms = {}
-
+class Site(ConsulSite):
     def settle(self):
         """A quiet cluster: the pacing of watches (consul.md C11) has its allowance back. This is the
         scenario, not a wait for something: changes come minutes apart where this is measured."""
@@ -47,18 +36,10 @@ class Site:
         print(f"{what}: {took_ms:.1f} ms")
         assert took_ms < LIMIT_MS, f"{what}: {took_ms:.0f} ms"
 
-    def close(self):
-        try:
-            self.tagway.finish()
-        finally:
-            self.consul.stop()
-            self.a.stop()
-            self.b.stop()
-
 
 @pytest.fixture(scope="module")
 def site(consul_binary):
-    site = Site(consul_binary)
+    site = Site(consul_binary, OTHERS)
     yield site
     site.close()
 
@@ -66,13 +47,11 @@ def site(consul_binary):
 @pytest.fixture
 def web(site):
     """A routed service on origin a; gone after the test."""
-    service_id = site.consul.register("web", site.a.port, ["urlprefix-/web"], "web-1")
+    service_id = site.register_web()
     site.tagway.wait_route("/web")
     site.settle()
     yield service_id
-    for leftover in [name for name in site.consul.services() if not name.startswith("other")]:
-        site.consul.deregister(leftover)
-    wait_until(lambda: len(site.tagway.routes()) == OTHERS, what="the table to be as before")
+    site.remove_all_but_others()
 
 
 def body(text):
