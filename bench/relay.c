@@ -157,19 +157,22 @@ static bool flow_has_pipe(struct side *from)
     return true;
 }
 
+// Whether bytes have come; else what that means for the pair is seen to.
+static bool flow_has(struct side *from, ssize_t got)
+{
+    if (got == 0)
+        flow_end(from);
+    else if (got < 0 && !is_again())
+        pair_close(from->pair);
+    return got > 0;
+}
+
 static void flow_splice(struct side *from)
 {
     ssize_t got =
         splice(from->fd, NULL, from->pipe[1], NULL, PIPE_BYTES, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (got < 0) {
-        if (!is_again())
-            pair_close(from->pair);
+    if (!flow_has(from, got))
         return;
-    }
-    if (got == 0) {
-        flow_end(from);
-        return;
-    }
     from->is_splicing = got >= LEAST_SPLICE_BYTES;
     from->in_pipe = (size_t)got;
     if (flow_drain_pipe(from) && from->in_pipe) {
@@ -181,15 +184,8 @@ static void flow_splice(struct side *from)
 static void flow_copy(struct side *from)
 {
     ssize_t got = read(from->fd, buffer, sizeof(buffer));
-    if (got < 0) {
-        if (!is_again())
-            pair_close(from->pair);
+    if (!flow_has(from, got))
         return;
-    }
-    if (got == 0) {
-        flow_end(from);
-        return;
-    }
     ssize_t gone = write(from->other->fd, buffer, (size_t)got);
     if (gone < 0 && is_again())
         gone = 0;
