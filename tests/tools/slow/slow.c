@@ -56,6 +56,8 @@ static int timer_fd;
 static int socks[FDS]; // clients: in order; origin: those to sip from
 static int sock_count;
 static int lost;
+static int listener;    // origin
+static const char *how; // origin
 
 static void check(bool is_well, const char *what)
 {
@@ -127,21 +129,57 @@ static int open_client(int port, int number)
     return fd;
 }
 
-static bool read_ticks(int fd)
+static bool read_ticks(void)
 {
     uint64_t ticks;
-    return fd == timer_fd && read(timer_fd, &ticks, sizeof ticks) > 0;
+    return read(timer_fd, &ticks, sizeof ticks) > 0;
 }
 
-static void drip(int from, int to)
+// The first of a slice's connections; those of the next one begin behind them.
+static int slice_start(int slice)
 {
-    for (int i = from; i < to; i++) {
+    return (int)((long)sock_count * slice / SLICES);
+}
+
+// Until standard input ends.
+static void run(void (*on_ready)(int fd), void (*on_slice)(int slice))
+{
+    int slice = 0;
+    struct epoll_event events[EVENTS];
+    say("ready");
+    for (;;) {
+        int ready = epoll_wait(epoll_fd, events, EVENTS, -1);
+        for (int i = 0; i < ready; i++) {
+            int fd = events[i].data.fd;
+            if (fd == STDIN_FILENO)
+                return;
+            if (fd != timer_fd) {
+                on_ready(fd);
+            } else if (read_ticks()) {
+                on_slice(slice);
+                slice = (slice + 1) % SLICES;
+            }
+        }
+    }
+}
+
+static void drip(int slice)
+{
+    for (int i = slice_start(slice); i < slice_start(slice + 1); i++) {
         if (socks[i] < 0 || send(socks[i], "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
             errno == EAGAIN)
             continue;
         socks[i] = -1;
         lost++;
     }
+}
+
+static void on_client_ready(int fd)
+{
+    if (flood(fd))
+        return;
+    watch(fd, 0, EPOLL_CTL_DEL);
+    lost++;
 }
 
 static void run_clients(int port, int count, const char *kind, int period_ms)
@@ -161,35 +199,15 @@ static void run_clients(int port, int count, const char *kind, int period_ms)
         if (is_upload)
             watch(fd, EPOLLOUT | EPOLLET, EPOLL_CTL_ADD);
     }
-    say("ready");
     if (drips)
         tick_every(period_ms / SLICES);
-    int slice = 0;
-    struct epoll_event events[EVENTS];
-    for (;;) {
-        int ready = epoll_wait(epoll_fd, events, EVENTS, -1);
-        for (int i = 0; i < ready; i++) {
-            int fd = events[i].data.fd;
-            if (fd == STDIN_FILENO)
-                return;
-            if (fd != timer_fd) {
-                if (!flood(fd)) {
-                    watch(fd, 0, EPOLL_CTL_DEL);
-                    lost++;
-                }
-            } else if (read_ticks(fd)) {
-                drip((int)((long)count * slice / SLICES),
-                     (int)((long)count * (slice + 1) / SLICES));
-                slice = (slice + 1) % SLICES;
-            }
-        }
-    }
+    run(on_client_ready, drip);
 }
 
 enum role { ROLE_NEW, ROLE_READ, ROLE_WRITE };
 static uint8_t roles[FDS];
 
-static void accept_all(int listener)
+static void accept_all(void)
 {
     int fd;
     while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
@@ -208,8 +226,12 @@ static void forget(int fd)
     close(fd);
 }
 
-static void serve(int fd, const char *how)
+static void serve(int fd)
 {
+    if (fd == listener) {
+        accept_all();
+        return;
+    }
     if (roles[fd] == ROLE_WRITE) {
         if (!flood(fd))
             close(fd);
@@ -240,16 +262,15 @@ static void serve(int fd, const char *how)
 
 static void sip(int slice)
 {
-    for (int i = (int)((long)sock_count * slice / SLICES);
-         i < (int)((long)sock_count * (slice + 1) / SLICES); i++) {
+    for (int i = slice_start(slice); i < slice_start(slice + 1); i++) {
         if (recv(socks[i], bytes, sizeof bytes, MSG_DONTWAIT) < 0 && errno != EAGAIN)
             lost++;
     }
 }
 
-static void run_origin(int port, const char *how)
+static void run_origin(int port)
 {
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int one = 1;
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -265,36 +286,20 @@ static void run_origin(int port, const char *how)
     watch(listener, EPOLLIN, EPOLL_CTL_ADD);
     if (strcmp(how, "sips") == 0)
         tick_every(SIP_MS / SLICES);
-    say("ready");
-    int slice = 0;
-    struct epoll_event events[EVENTS];
-    for (;;) {
-        int ready = epoll_wait(epoll_fd, events, EVENTS, -1);
-        for (int i = 0; i < ready; i++) {
-            int fd = events[i].data.fd;
-            if (fd == STDIN_FILENO)
-                return;
-            if (fd == listener) {
-                accept_all(listener);
-            } else if (fd != timer_fd) {
-                serve(fd, how);
-            } else if (read_ticks(fd)) {
-                sip(slice);
-                slice = (slice + 1) % SLICES;
-            }
-        }
-    }
+    run(serve, sip);
 }
 
 int main(int argc, char **argv)
 {
     begin();
-    if (argc == 6 && strcmp(argv[1], "clients") == 0)
+    if (argc == 6 && strcmp(argv[1], "clients") == 0) {
         run_clients(atoi(argv[2]), atoi(argv[3]), argv[4], atoi(argv[5]));
-    else if (argc == 4 && strcmp(argv[1], "origin") == 0)
-        run_origin(atoi(argv[2]), argv[3]);
-    else
+    } else if (argc == 4 && strcmp(argv[1], "origin") == 0) {
+        how = argv[3];
+        run_origin(atoi(argv[2]));
+    } else {
         return 2;
+    }
     printf("lost %d\n", lost);
     return 0;
 }
