@@ -15,7 +15,16 @@ def pytest_make_parametrize_id(config, val, argname):
 def pytest_configure(config):
     config.addinivalue_line("markers", "multi_worker: several workers under load; also runs under TSan")
     config.addinivalue_line("markers", "consul: needs a consul binary")
-    config.addinivalue_line("markers", "no_sanitizer: measures time or memory that sanitizers change")
+    config.addinivalue_line("markers", "measured: judges time or memory, which others on the machine change too; "
+                                       "`./dev test` repeats it alone after a failure")
+    config.addinivalue_line("markers", "no_sanitizer: measured, and changed by sanitizers")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("no_sanitizer"):
+            item.add_marker("measured")
 
 
 @pytest.fixture(scope="session")

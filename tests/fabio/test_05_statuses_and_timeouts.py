@@ -13,6 +13,8 @@ from harness.origin import Blackhole, Origin, ScriptedOrigin, refused_port
 from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway, route
 
+pytestmark = pytest.mark.measured
+
 
 @pytest.fixture(scope="module")
 def origin():

@@ -15,6 +15,8 @@ from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway
 from harness.tls import Authority, server_context
 
+pytestmark = pytest.mark.measured
+
 MB = 1 << 20
 SOON = 3 * SLOWNESS
 

@@ -17,7 +17,7 @@ from harness.origin import Origin
 from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway
 
-pytestmark = pytest.mark.consul
+pytestmark = [pytest.mark.consul, pytest.mark.measured]
 
 
 @pytest.fixture

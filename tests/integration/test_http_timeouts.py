@@ -14,6 +14,8 @@ from harness.tagway import Tagway, route
 
 from test_http_streams import UPGRADE, websocket_echo
 
+pytestmark = pytest.mark.measured
+
 SHORT = 0.6  # seconds
 LATEST = SHORT + 1.0 * SLOWNESS
 

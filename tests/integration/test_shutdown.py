@@ -15,6 +15,8 @@ from harness.tagway import Tagway, route
 
 from test_http_streams import UPGRADE, websocket_echo
 
+pytestmark = pytest.mark.measured
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_running_request_finishes(number):

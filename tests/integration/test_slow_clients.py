@@ -92,6 +92,7 @@ def test_slow_readers_of_a_megabyte_cost_less_than_64_kib_each(framing):
         assert most - before < 64 * READERS + SHARED_KIB
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("kind", KINDS)
 def test_health_and_metrics_answer_beside_slow_clients(kind):
     count = 100

@@ -4,7 +4,8 @@
 
 FILE is pytest's junit XML or meson's testlog.json. Prints a table; the last line is
 "N passed, N failed". Exit code 1 when anything failed or a part ran nothing: a suite that did not run
-has not passed."""
+has not passed. Beside NAME.xml there may be NAME.alone.xml, where measured tests were repeated with nothing beside
+them: that is what counts then, and their names are printed."""
 
 import json
 import os
@@ -12,17 +13,29 @@ import sys
 import xml.etree.ElementTree
 
 
-def count_junit(path):
-    passed = failed = skipped = 0
+def outcomes(path):
+    """(file, test) and "passed", "failed" or "skipped" for each."""
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
         kinds = {child.tag for child in case}
-        if kinds & {"failure", "error"}:
-            failed += 1
-        elif "skipped" in kinds:
-            skipped += 1
-        else:
-            passed += 1
-    return passed, failed, skipped
+        outcome = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+        yield (case.get("classname"), case.get("name")), outcome
+
+
+def passed_alone(path):
+    """The tests that failed in this file and passed in its repetition."""
+    again = path.removesuffix(".xml") + ".alone.xml"
+    if not os.path.exists(again):
+        return set()
+    repeated = dict(outcomes(again))
+    return {test for test, outcome in outcomes(path) if outcome == "failed" and repeated.get(test) == "passed"}
+
+
+def count_junit(path):
+    counts = dict.fromkeys(("passed", "failed", "skipped"), 0)
+    alone = passed_alone(path)
+    for test, outcome in outcomes(path):
+        counts["passed" if test in alone else outcome] += 1
+    return counts["passed"], counts["failed"], counts["skipped"]
 
 
 def count_meson(path):
@@ -58,6 +71,9 @@ def report(parts):
         passed, failed, skipped = count(path)
         note = "" if os.path.exists(path) else "   did not run"
         print(f"{name:<28}{passed:>8}{failed:>8}{skipped:>9}{note}")
+        if path.endswith(".xml") and os.path.exists(path):
+            for file, test in sorted(passed_alone(path)):
+                print(f"    passed only when alone: {file}::{test}")
         total_passed += passed
         total_failed += failed
     print(f"{total_passed} passed, {total_failed} failed", flush=True)

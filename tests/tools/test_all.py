@@ -38,6 +38,7 @@ SANITIZER_ENV = {
 }
 
 _began = time.monotonic()
+_failed = []  # of pytest(): name, argv, env of a run of those alone that failed
 
 
 def say(text):
@@ -87,8 +88,16 @@ def pytest(name, kind, *args, slowness=1):
         "TAGWAY_TEST_SLOWNESS": str(slowness),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    phase(name, ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-rA",
-                 f"--junitxml={RESULTS}/{name}.xml", *args], env)
+    argv = ["/usr/bin/python3", "-m", "pytest", "-o", f"cache_dir={RESULTS}/{name}.cache", "-rA"]
+    if not phase(name, [*argv, f"--junitxml={RESULTS}/{name}.xml", *args], env):
+        _failed.append((f"{name}-alone", [*argv, f"--junitxml={RESULTS}/{name}.alone.xml", *args, "-m", "measured",
+                                          "--last-failed", "--last-failed-no-failures=none"], env))
+
+
+def repeat_alone():
+    """What judges time or memory is judged again with nothing beside it; report.py says which it were."""
+    for name, argv, env in _failed:
+        phase(name, argv, env)
 
 
 def wire_scores():
@@ -162,6 +171,7 @@ def main():
         shared.append([exact])
     if shared:
         side_by_side(*shared)
+    repeat_alone()
     coverage_gate.run("build/coverage", f"{RESULTS}/coverage.xml")
     fuzz_coverage.run("build/coverage", f"{RESULTS}/fuzz-coverage.xml")
 
