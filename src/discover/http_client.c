@@ -13,9 +13,8 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 3000,
-    KEEPALIVE_S = 15,
-    KEEPALIVE_PROBES = 3,
-    USER_TIMEOUT_MS = 30 * 1000,
+    KEEPALIVE_S = 1,
+    USER_TIMEOUT_MS = 2500,
     // A short call must bring this many bytes per second over this time: the first-byte deadline,
     // and the end of answers that only trickle.
     SLOW_BYTES_PER_S = 64,
@@ -210,11 +209,10 @@ static int on_new_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 {
     (void)ctx;
     (void)purpose;
-    // Fails on unix sockets, where it means nothing.
+    // Fails on unix sockets, where it means nothing. It is the end of keepalive too, whatever
+    // TCP_KEEPCNT says.
     unsigned timeout_ms = USER_TIMEOUT_MS;
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms);
-    int probes = KEEPALIVE_PROBES;
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
     return CURL_SOCKOPT_OK;
 }
 

@@ -89,10 +89,12 @@ def answer(status=200, body=b"", index="999", content_type="application/json", f
 
 
 class FakeConsul:
-    """fault: None, or a function (path) -> None | function (handler) that answers."""
+    """fault: None, or a function (path) -> None | function (handler) that answers. host: a FarHost it runs on."""
 
-    def __init__(self):
+    def __init__(self, host=None):
         self.port = free_port()
+        self._host = host
+        self._ip = host.address if host else "127.0.0.1"
         self.index = 10
         self.services = {}  # name -> list of (id, port, tags)
         self.kv = {}  # key -> value
@@ -108,19 +110,25 @@ class FakeConsul:
         self.listen()
 
     def options(self, **more):
-        return {"registry.backend": "consul", "registry.consul.addr": f"127.0.0.1:{self.port}",
+        return {"registry.backend": "consul", "registry.consul.addr": f"{self._ip}:{self.port}",
                 "registry.consul.register.enabled": "false",
                 **{key.replace("_", "."): value for key, value in more.items()}}
 
     def listen(self, tls=None):
         """tls: an ssl.SSLContext, or None for plain HTTP."""
         self.stopping.clear()
-        self._server = _Server(("127.0.0.1", self.port), _Handler)
+        run = self._host.run if self._host else lambda call: call()
+        self._server = run(lambda: _Server((self._ip, self.port), _Handler))
         if tls:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True,
                                                   do_handshake_on_connect=False)
         self._server.consul = self
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def crash(self):
+        """As hang_up, and no word of it is said twice: who does not hear it now never will."""
+        self._server.forget()
+        self.hang_up()
 
     def hang_up(self):
         """Cuts every connection and refuses new ones, until listen()."""
@@ -184,6 +192,11 @@ class _Server(ThreadingHTTPServer):
     def shutdown_request(self, request):
         self._connections.discard(request)
         super().shutdown_request(request)
+
+    def forget(self):
+        """Closing will not wait for anybody to hear of it."""
+        for connection in list(self._connections):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def cut(self):
         for connection in list(self._connections):
