@@ -363,7 +363,7 @@ static void on_written(uv_write_t *write, int status)
         conn_close(conn);
         return;
     }
-    conn_touch(conn, SERVER_IDLE_MS);
+    conn_touch(conn, conn->server->is_retired ? RETIRE_IDLE_MS : SERVER_IDLE_MS);
     if (conn->state == CONN_STREAM)
         return;
     if (conn->closes) {
@@ -642,11 +642,13 @@ void server_retire(struct server *server)
     uv_close((uv_handle_t *)&server->listener, on_handle_closed);
     LIST_FOREACH_SAFE (node, &server->conns) {
         struct server_conn *conn = CONTAINER_OF(node, struct server_conn, link);
-        conn->closes = true;
         if (conn->state == CONN_STREAM)
             conn_close(conn);
         else if (conn->state == CONN_READING) // a request may be on its way
             conn->deadline_ms = MIN(conn->deadline_ms, clock_now_ms() + RETIRE_IDLE_MS);
+        // An answer that is being written has promised to take one more request.
+        if (conn->state != CONN_WRITING)
+            conn->closes = true;
     }
 }
 

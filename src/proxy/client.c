@@ -195,8 +195,11 @@ static void await_request(struct client *client)
     client->rate_window_ends_ms = 0;
     sock_unpace(&client->sock);
     uint32_t own_ms = client->listener->config.idle_timeout_ms;
+    uint32_t idle_ms = own_ms ? own_ms : worker->config->client_idle_timeout_ms;
+    if (worker->is_draining)
+        idle_ms = MIN(idle_ms, (uint32_t)DRAIN_IDLE_MS);
     if (!client->is_write_stalled)
-        arm(client, own_ms ? own_ms : worker->config->client_idle_timeout_ms);
+        arm(client, idle_ms);
 }
 
 static void log_refusal(struct client *client, int status, const char *reason)
@@ -603,9 +606,8 @@ void client_cut(struct client *client)
 
 void client_drain(struct client *client)
 {
-    client->stream.must_close = true;
-    // The peer may just be sending: it hears Connection: close in its next answer, or a moment
-    // later FIN.
+    // The peer may just be sending, or send as soon as it has the answer whose head is out already:
+    // it hears Connection: close in the next one, or a moment later FIN.
     if (client->state == CLIENT_IDLE)
         arm(client, DRAIN_IDLE_MS);
 }

@@ -41,6 +41,35 @@ def test_a_running_request_finishes(number):
         assert tagway.process.wait() == 0
 
 
+def test_a_request_behind_an_answer_that_has_begun_is_answered():
+    """The head that was sent did not say that the connection ends."""
+    goes_on = threading.Event()
+
+    def script(connection):
+        if connection.read_request().target == "/second":
+            connection.respond(b"second")
+            return
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+        goes_on.wait(20)
+        connection.send(b"67890")
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin)) as tagway, tagway.connect() as client:
+        client.send(format_request(target="/first"))
+        head = client.read_head()
+        assert head.get("connection") is None
+        assert client.take(5) == b"12345"
+        tagway.process.signal(signal.SIGTERM)
+        wait_until(lambda: not accepts(tagway.port), what="the listener to close")
+        client.send(format_request(target="/second"))
+        goes_on.set()
+        assert client.take(5) == b"67890"
+        response = client.read_response()
+        assert (response.status, response.body) == (200, b"second")
+        assert response.get("connection").lower() == "close"
+        assert client.is_closed()
+        assert tagway.process.wait() == 0
+
+
 def test_a_request_that_waits_for_its_answer_gets_it_with_connection_close():
     goes_on = threading.Event()
 

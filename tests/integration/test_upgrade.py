@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGUSR2: a new process takes the listening sockets over, the old one finishes what it has begun. No
-connection is refused or reset and no request fails; when the new one is no good, the old one goes on."""
+connection is refused or reset and no request fails; when the new one is no good, the old one goes on.
+
+TAGWAY_TEST_UPGRADES=50 makes so many in a row under load; else it is 20."""
 
 import ctypes
 import os
 import re
 import signal
+import socket
 import time
 
 import pytest
 
-from harness.client import Closed, format_request
+from harness.client import Client, Closed, format_request
 from harness.load import Load, Origins
 from harness.origin import Origin, ScriptedOrigin
 from harness.process import SLOWNESS, wait_until
@@ -18,6 +21,9 @@ from harness.tagway import BINARY, Tagway, route
 
 from test_http_streams import UPGRADE, websocket_echo
 from test_socket_activation import Manager
+
+UPGRADES = int(os.environ.get("TAGWAY_TEST_UPGRADES", "20" if SLOWNESS == 1 else "6"))
+REQUESTS = 50_000 if SLOWNESS == 1 else 1_500
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -191,6 +197,24 @@ def test_a_kept_connection_is_moved_over(tmp_path):
             assert idle.is_closed()
 
 
+def test_a_request_behind_an_answer_of_the_admin_listener_is_answered(tmp_path):
+    """The answer that is being written has said that the connection goes on."""
+    # More than the buffers between a server and a client hold who does not read.
+    path = "x" * 1000
+    table = "".join(f"route add svc {number}.example.com/{path} http://127.0.0.1:1/\n" for number in range(5000))
+    with Upgraded(tmp_path, "", table) as tagway:
+        with Client(tagway.admin_port, receive_buffer=4096) as client:
+            host = f"127.0.0.1:{tagway.admin_port}"
+            client.send(format_request(target="/api/routes", host=host) + format_request(target="/ready", host=host))
+            head = client.read_head()
+            assert head.get("connection") == "keep-alive"
+            tagway.upgrade()
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            client.read_body(head)
+            response = client.read_response()
+            assert (response.status, response.get("connection")) == (200, "close")
+
+
 @pytest.mark.parametrize("wait, is_cut", [("1s", True), ("20s", False)])
 def test_a_websocket_lives_until_the_drain_time(tmp_path, wait, is_cut):
     with ScriptedOrigin(websocket_echo) as origin:
@@ -296,24 +320,29 @@ def _own_id(consul):
 @pytest.mark.multi_worker
 def test_upgrades_under_load(tmp_path):
     """With other numbers of workers each time: more, so that there are too few sockets, and fewer, so
-    that some worker serves several."""
-    turns = 20 if SLOWNESS == 1 else 6
-    least = 50_000 if SLOWNESS == 1 else 1_500
+    that some worker serves several. Each process has a websocket, which it keeps."""
     workers = [2, 4, 1, 3]
-    with Origins(2) as origins:
-        table = route(origins.ports[0]) + route(origins.ports[1])
-        with Upgraded(tmp_path, "proxy.workers = 2\n", table) as tagway:
+    with ScriptedOrigin(websocket_echo) as echo, Origins(2) as origins:
+        table = route(origins.ports[0]) + route(origins.ports[1]) + route(echo, "/ws", "ws")
+        with Upgraded(tmp_path, "proxy.workers = 2\n", table, {"proxy.shutdownwait": "1h"}) as tagway:
             ready = format_request(target="/ready", host=f"127.0.0.1:{tagway.admin_port}")
+            tunnels = []
             with Load(tagway.admin_port, [ready], connections=2, pause=0.01) as admin:
-                with Load(tagway.port, [format_request()], connections=32) as load:
-                    for turn in range(1, turns + 1):
+                with Load(tagway.port, [format_request(target="/a")], connections=32) as load:
+                    for turn in range(1, UPGRADES + 1):
+                        tunnels.append(tagway.connect())
+                        assert tunnels[-1].request(target="/ws", fields=UPGRADE).status == 101
                         tagway.properties.write_text(f"proxy.workers = {workers[turn % 4]}\n")
                         tagway.upgrade()
-                        wait_until(lambda turn=turn: load.progress() >= least * turn / turns, 60, "progress")
+                        for tunnel in tunnels:
+                            tunnel.send(b"still here")
+                            assert tunnel.take(10) == b"still here"
+                        wait_until(lambda turn=turn: load.progress() >= REQUESTS * turn / UPGRADES, 60, "progress")
                     load.stop()
                 admin.stop()
-            print(load.summary())
-            print("readiness:", admin.summary())
+            for tunnel in tunnels:
+                tunnel.close()
+            print(f"{UPGRADES} upgrades: {load.summary()}; readiness: {admin.summary()}; {len(tunnels)} websockets lived on")
             assert load.failures == []
             assert admin.failures == [], admin.failures[:3]
-            assert load.count >= least
+            assert load.count >= REQUESTS
