@@ -32,3 +32,12 @@ def consul_binary():
     from harness.consul import find_binary
 
     return find_binary()
+
+
+@pytest.fixture(scope="module")
+def origin():
+    """One that answers 200 to everything; modules that need another have their own."""
+    from harness.origin import Origin
+
+    with Origin() as origin:
+        yield origin

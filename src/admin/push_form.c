@@ -96,17 +96,17 @@ struct samples {
     size_t count;
 };
 
-static void take_samples(struct samples *samples, const struct push_point *point)
+// What is no timer has one line, or none when there is nothing new.
+static enum series_kind take_samples(struct samples *samples, const struct push_point *point)
 {
-    samples->count = samples_of_hist(point->hist, point->sum_us, samples->at, PUSH_SAMPLES_MAX);
-}
-
-// What is only printed, or sent, when there is something new has one line or none.
-static void take_single(struct samples *samples, const struct push_point *point)
-{
-    bool is_counter = series_kind(point->series->family) == SERIES_COUNTER;
-    samples->count = is_counter ? point->gained > 0 : point->is_changed;
-    samples->at[0].weight = 1;
+    enum series_kind kind = series_kind(point->series->family);
+    if (kind == SERIES_TIMER) {
+        samples->count = samples_of_hist(point->hist, point->sum_us, samples->at, PUSH_SAMPLES_MAX);
+    } else {
+        samples->count = kind == SERIES_COUNTER ? point->gained > 0 : point->is_changed;
+        samples->at[0].weight = 1;
+    }
+    return kind;
 }
 
 // Rounded down: servers that cut 1/rate off to a whole number must not miss it.
@@ -131,12 +131,8 @@ static void append_printed_name(struct buf *out, const struct push_point *point,
 
 static void print(struct buf *out, const struct push_point *point, bool is_flat)
 {
-    enum series_kind kind = series_kind(point->series->family);
     struct samples samples;
-    if (kind == SERIES_TIMER)
-        take_samples(&samples, point);
-    else
-        take_single(&samples, point);
+    enum series_kind kind = take_samples(&samples, point);
     for (size_t i = 0; i < samples.count; i++) {
         if (kind == SERIES_TIMER && is_flat && point->names->are_fabio)
             buf_append_char(out, ':');
@@ -166,12 +162,8 @@ void push_form_label(struct buf *out, const struct push_point *point)
 
 static void write_statsd(struct buf *out, const struct push_point *point, bool is_dog)
 {
-    enum series_kind kind = series_kind(point->series->family);
     struct samples samples;
-    if (kind == SERIES_TIMER)
-        take_samples(&samples, point);
-    else
-        take_single(&samples, point);
+    enum series_kind kind = take_samples(&samples, point);
     for (size_t i = 0; i < samples.count; i++) {
         if (is_dog) {
             append_prefix(out, point->names, !point->names->are_fabio);

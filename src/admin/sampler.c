@@ -286,18 +286,26 @@ static void read_gains(struct sampler *sampler, struct sample *sample,
     read_durations(sample, blocks, count);
 }
 
-static void read_target(struct sampler *sampler, struct target *target, uint64_t now_ms)
+// NULL: no worker has used the target yet, or memory ran out.
+static struct sample *read_counters(struct sampler *sampler, struct target *target)
 {
     struct target_counters *blocks[WORKERS_MAX];
     size_t count = blocks_of(sampler, target, blocks);
     struct sample *sample = count > 0 ? sample_get(sampler, target) : NULL;
     if (!sample)
-        return;
+        return NULL;
     read_gains(sampler, sample, blocks, count);
-
     sample->in_flight = 0;
     for (size_t k = 0; k < count; k++)
         sample->in_flight += counter_get(&blocks[k]->in_flight);
+    return sample;
+}
+
+static void read_target(struct sampler *sampler, struct target *target, uint64_t now_ms)
+{
+    struct sample *sample = read_counters(sampler, target);
+    if (!sample)
+        return;
     sample->ejection = endpoint_ejection_read(target->endpoint, sampler->worker_count, now_ms);
     sample->ejected_ms = sample->ejection.workers ? sample->ejection.until_ms - now_ms : 0;
     struct service_sums *service = sample->service;
@@ -317,12 +325,9 @@ static void read_target(struct sampler *sampler, struct target *target, uint64_t
 static void on_target_free(void *ctx, struct target *target)
 {
     struct sampler *sampler = ctx;
-    struct target_counters *blocks[WORKERS_MAX];
-    size_t count = blocks_of(sampler, target, blocks);
-    struct sample *sample = count > 0 ? sample_get(sampler, target) : NULL;
+    struct sample *sample = read_counters(sampler, target);
     if (!sample)
         return;
-    read_gains(sampler, sample, blocks, count);
     if (sampler->on_gone)
         sampler->on_gone(sampler->on_gone_ctx, target);
     sample->service->refs--;

@@ -6,6 +6,7 @@
 #include <regex.h>
 #include <string.h>
 
+#include "app/template.h"
 #include "base/buf.h"
 #include "base/ip.h"
 
@@ -397,26 +398,23 @@ static int run(struct pipeline *pipeline, struct str text)
     return rc;
 }
 
-static int expand_into(struct buf *out, struct arena *arena,
-                       const struct interface_list *interfaces, struct str text, struct err *err)
+struct machine {
+    struct arena *arena;
+    const struct interface_list *interfaces;
+};
+
+static int expand_expression(void *ctx, struct buf *out, struct str expression, struct str rest,
+                             struct err *err)
 {
-    for (ptrdiff_t at; (at = str_find(text, STR("{{"))) >= 0;) {
-        buf_append_str(out, str_upto(text, (size_t)at));
-        text = str_from(text, (size_t)at + 2);
-        ptrdiff_t end = str_find(text, STR("}}"));
-        if (end < 0)
-            return err_set(err, ERR_INVALID, "template without \"}}\"");
-        struct pipeline pipeline = {.arena = arena, .interfaces = interfaces, .err = err};
-        int rc = run(&pipeline, str_upto(text, (size_t)end));
-        if (rc)
-            return err->code == ERR_NOMEM ? rc : err_wrap(err, "template");
-        text = str_from(text, (size_t)end + 2);
-        bool needs_brackets =
-            str_find_char(pipeline.text, ':') >= 0 && str_starts_with(text, STR(":"));
-        buf_printf(out, needs_brackets ? "[%.*s]" : "%.*s", STR_FMT(pipeline.text));
-    }
-    buf_append_str(out, text);
-    return buf_status(out) ? err_set(err, buf_status(out), "%s", err_text(buf_status(out))) : 0;
+    const struct machine *machine = ctx;
+    struct pipeline pipeline = {
+        .arena = machine->arena, .interfaces = machine->interfaces, .err = err};
+    int rc = run(&pipeline, expression);
+    if (rc)
+        return err->code == ERR_NOMEM ? rc : err_wrap(err, "template");
+    bool needs_brackets = str_find_char(pipeline.text, ':') >= 0 && str_starts_with(rest, STR(":"));
+    buf_printf(out, needs_brackets ? "[%.*s]" : "%.*s", STR_FMT(pipeline.text));
+    return 0;
 }
 
 int address_template_expand(struct arena *arena, struct str text,
@@ -426,16 +424,17 @@ int address_template_expand(struct arena *arena, struct str text,
     *expanded = text;
     if (str_find(text, STR("{{")) < 0)
         return 0;
-    struct interface_list machine;
+    struct interface_list own;
     if (!interfaces) {
-        int rc = interface_list_read(arena, &machine, err);
+        int rc = interface_list_read(arena, &own, err);
         if (rc)
             return rc;
-        interfaces = &machine;
+        interfaces = &own;
     }
+    struct machine machine = {.arena = arena, .interfaces = interfaces};
     struct buf out;
     buf_init(&out, EXPANDED_MAX);
-    int rc = expand_into(&out, arena, interfaces, text, err);
+    int rc = template_expand(&out, text, expand_expression, &machine, err);
     if (rc == 0) {
         *expanded = arena_str(arena, buf_str(&out));
         if (!expanded->ptr)

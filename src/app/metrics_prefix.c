@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/metrics_prefix.h"
 
+#include "app/template.h"
 #include "base/buf.h"
 #include "stats/metric_name.h"
 
 enum { PREFIX_MAX = 1024 };
 
-static int expand_expression(struct buf *out, struct str text, struct str hostname, struct str exec,
+struct names {
+    struct str hostname;
+    struct str exec;
+};
+
+static int expand_expression(void *ctx, struct buf *out, struct str text, struct str behind,
                              struct err *err)
 {
+    (void)behind;
+    const struct names *names = ctx;
     struct str rest = text;
     struct str word = STR_NULL;
     struct str surplus;
@@ -24,30 +32,12 @@ static int expand_expression(struct buf *out, struct str text, struct str hostna
             "unknown template \"{{%.*s}}\": must be .Hostname, .Exec, clean .Hostname or "
             "clean .Exec",
             (int)MIN(text.len, 40), text.ptr);
-    struct str value = is_hostname ? hostname : exec;
+    struct str value = is_hostname ? names->hostname : names->exec;
     if (is_cleaned)
         metric_clean(out, value);
     else
         buf_append_str(out, value);
     return 0;
-}
-
-static int expand_into(struct buf *out, struct str text, struct str hostname, struct str exec,
-                       struct err *err)
-{
-    for (ptrdiff_t at; (at = str_find(text, STR("{{"))) >= 0;) {
-        buf_append_str(out, str_upto(text, (size_t)at));
-        text = str_from(text, (size_t)at + 2);
-        ptrdiff_t end = str_find(text, STR("}}"));
-        if (end < 0)
-            return err_set(err, ERR_INVALID, "template without \"}}\"");
-        int rc = expand_expression(out, str_upto(text, (size_t)end), hostname, exec, err);
-        if (rc)
-            return rc;
-        text = str_from(text, (size_t)end + 2);
-    }
-    buf_append_str(out, text);
-    return buf_status(out) ? err_set(err, buf_status(out), "%s", err_text(buf_status(out))) : 0;
 }
 
 static int check_bytes(struct str prefix, struct err *err)
@@ -67,7 +57,8 @@ int metrics_prefix_expand(struct arena *arena, struct str text, struct str hostn
         text = STR("{{clean .Hostname}}.{{clean .Exec}}");
     struct buf out;
     buf_init(&out, PREFIX_MAX);
-    int rc = expand_into(&out, text, hostname, exec, err);
+    struct names names = {.hostname = hostname, .exec = exec};
+    int rc = template_expand(&out, text, expand_expression, &names, err);
     if (rc == 0)
         rc = check_bytes(buf_str(&out), err);
     if (rc == 0) {

@@ -39,12 +39,6 @@ def line_of(form, routes, ask=lambda tagway: tagway.get(), **options):
         return lines[0]
 
 
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
-
-
 # Where it goes
 
 

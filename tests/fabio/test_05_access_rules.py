@@ -9,7 +9,6 @@ import urllib.parse
 import pytest
 
 from harness.client import Client, format_request
-from harness.origin import Origin
 from harness.ports import free_port
 from harness.process import wait_until
 from harness.tagway import Tagway, route
@@ -49,12 +48,6 @@ ROUTES = {
     "allow-chain": "allow=ip:127.0.0.0/8,ip:10.0.0.0/8,ip:203.0.113.0/24,ip:2001:db8::/32",
 }
 CLOSED = ("both", "no-type", "bad-type", "bad-address", "bad-bits", "bad-last", "only-separators")
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 @pytest.fixture(scope="module")

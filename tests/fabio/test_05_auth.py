@@ -13,9 +13,11 @@ import threading
 import pytest
 
 from harness.client import SLOWNESS, Closed, chunked, format_request
-from harness.origin import Origin, ScriptedOrigin, refused_port
+from harness.origin import ScriptedOrigin, refused_port
 from harness.process import wait_until
 from harness.tagway import BINARY, Tagway, route
+
+pytestmark = pytest.mark.measured  # hashes take seconds of CPU time that waiting requests do not have for ever
 
 PASSWORD = "open sesame"
 FORMATS = {
@@ -49,12 +51,6 @@ def basic(user, password=PASSWORD):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("auth")
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import zlib
 import pytest
 
 from harness.client import TIMEOUT, Client, Closed, chunked, format_request
-from harness.origin import Origin, ScriptedOrigin, response
+from harness.origin import Origin, response
+from harness.pair import pair, sends
 from harness.process import wait_until
 from harness.tagway import Tagway, route
 
@@ -43,30 +44,6 @@ def origin():
 def proxy(origin):
     with Tagway(route(origin), ON) as tagway:
         yield tagway
-
-
-def scripted(answer, options=None):
-    """A proxy whose origin sends these bytes to each request on a connection."""
-
-    def script(connection):
-        while True:
-            request = connection.read_request()
-            connection.send(answer(request) if callable(answer) else answer)
-
-    return Pair(script, options)
-
-
-class Pair:
-    def __init__(self, script, options=None):
-        self.origin = ScriptedOrigin(script)
-        self.proxy = Tagway(route(self.origin), {**ON, **(options or {})})
-
-    def __enter__(self):
-        return self.proxy
-
-    def __exit__(self, *error):
-        self.proxy.__exit__(*error)
-        self.origin.__exit__(*error)
 
 
 def is_coded(got):
@@ -142,7 +119,7 @@ def test_event_streams_are_served_as_they_are(proxy):
     ("416 Range Not Satisfiable", [HTML, ("Content-Range", "bytes */100")]),
 ])
 def test_what_is_left_alone(status, fields):
-    with scripted(response(TEXT, status, fields)) as tagway:
+    with pair(sends(response(TEXT, status, fields)), ON) as tagway:
         got = tagway.get(fields=[ACCEPTS])
         assert got.body == TEXT
         assert got.all("content-encoding") == [value for name, value in fields if name == "Content-Encoding"]
@@ -151,7 +128,7 @@ def test_what_is_left_alone(status, fields):
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "404 Not Found", "500 Internal Server Error"])
 def test_errors_of_the_origin_are_compressed(status):
-    with scripted(response(TEXT, status, [HTML])) as tagway:
+    with pair(sends(response(TEXT, status, [HTML])), ON) as tagway:
         assert gzip.decompress(tagway.get(fields=[ACCEPTS]).body) == TEXT
 
 
@@ -167,7 +144,7 @@ def test_tiny_bodies_are_left_alone(proxy):
     ("GET", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n"),
 ])
 def test_answers_without_a_body(method, head):
-    with scripted(head) as tagway, tagway.connect() as client:
+    with pair(sends(head), ON) as tagway, tagway.connect() as client:
         for _ in range(2):
             got = client.request(method, fields=[ACCEPTS])
             assert (got.body, is_coded(got), got.get("vary")) == (b"", False, "Accept-Encoding")
@@ -186,7 +163,7 @@ def test_answers_without_a_body(method, head):
 ])
 def test_vary_is_added_to_every_proxied_answer(fields, want):
     for body in (TEXT, b"tiny"):
-        with scripted(response(body, fields=[HTML, *fields])) as tagway:
+        with pair(sends(response(body, fields=[HTML, *fields])), ON) as tagway:
             for asked in ([ACCEPTS], []):
                 assert sorted(tagway.get(fields=asked).all("vary")) == sorted(want)
 
@@ -205,7 +182,7 @@ def test_answers_of_our_own_do_not_vary(origin):
 @pytest.mark.parametrize("etag, want", [('"abc"', 'W/"abc"'), ('W/"abc"', 'W/"abc"'), ("", None)])
 def test_a_strong_etag_becomes_weak(etag, want):
     fields = [HTML, ("ETag", etag), ("Accept-Ranges", "bytes")]
-    with scripted(response(TEXT, fields=fields)) as tagway:
+    with pair(sends(response(TEXT, fields=fields)), ON) as tagway:
         got = tagway.get(fields=[ACCEPTS])
         assert (got.get("etag") or None, got.get("accept-ranges")) == (want, None)
         got = tagway.get()
@@ -234,7 +211,7 @@ def test_bodies_arrive_whole(size, framing, is_random):
                 connection.send(head + b"\r\n" + body)
                 return
 
-    with Pair(script, {"proxy.workers": 1}) as tagway, tagway.connect() as client:
+    with pair(script, {**ON, "proxy.workers": 1}) as tagway, tagway.connect() as client:
         for _ in range(3):
             got = client.request(fields=[ACCEPTS])
             is_tiny = framing == "length" and size < 256
@@ -252,7 +229,7 @@ def test_http_1_0_clients_get_it_without_chunks(proxy):
 def test_trailers_are_kept():
     answer = (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
               + chunked(TEXT, trailers=[("X-Sum", "1")]))
-    with scripted(answer) as tagway, tagway.connect() as client:
+    with pair(sends(answer), ON) as tagway, tagway.connect() as client:
         for _ in range(2):
             got = client.request(fields=[ACCEPTS, ("TE", "trailers"), ("Connection", "TE")])
             assert (gzip.decompress(got.body), got.trailers) == (TEXT, [("X-Sum", "1")])
@@ -274,7 +251,7 @@ def test_nothing_is_delayed(framing):
             connection.send(b"%x\r\n%s\r\n" % (len(piece), piece) if "chunked" in framing else piece)
             assert has_piece.acquire(timeout=TIMEOUT)
 
-    with Pair(script) as tagway, tagway.connect() as client:
+    with pair(script, ON) as tagway, tagway.connect() as client:
         reader = zlib.decompressobj(31)
         client.send(format_request(fields=[ACCEPTS]))
         assert is_coded(client.read_head())
@@ -299,7 +276,7 @@ def test_a_cut_answer_is_never_completed(version, framing):
         else:
             connection.send(head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n" % (len(TEXT), TEXT))
 
-    with Pair(script) as tagway, Client(tagway.port) as client:
+    with pair(script, ON) as tagway, Client(tagway.port) as client:
         client.send(format_request(fields=[ACCEPTS], version=version))
         with pytest.raises(Closed) as cut:
             head = client.read_head()
@@ -332,7 +309,7 @@ def test_a_client_that_does_not_read_stops_the_origin():
         time.sleep(0.3)
         return count > 0 and count == len(sent)
 
-    with Pair(script) as tagway, Client(tagway.port, receive_buffer=4096) as client:
+    with pair(script, ON) as tagway, Client(tagway.port, receive_buffer=4096) as client:
         before = tagway.process.rss_kib()
         client.send(format_request(fields=[ACCEPTS]))
         assert is_coded(client.read_head())
@@ -352,7 +329,7 @@ def test_too_many_at_a_time_pass_as_they_are():
             waiting.append(connection)
             connection.fill()
 
-    with Pair(script, {"proxy.gzip.maxstreams": 2, "proxy.workers": 1}) as tagway:
+    with pair(script, {**ON, "proxy.gzip.maxstreams": 2, "proxy.workers": 1}) as tagway:
         held = [tagway.connect() for _ in range(2)]
         for client in held:
             client.send(format_request(target="/hold", fields=[ACCEPTS]))
@@ -376,7 +353,7 @@ def test_a_bad_expression_is_an_error(expression):
 
 
 def test_a_costly_expression_is_given_up():
-    with scripted(response(TEXT, fields=[("Content-Type", "a" * 200 + "!")]),
-                  {"proxy.gzip.contenttype": "^(a+)+$"}) as tagway:
+    with pair(sends(response(TEXT, fields=[("Content-Type", "a" * 200 + "!")])),
+              {"proxy.gzip.contenttype": "^(a+)+$"}) as tagway:
         got = tagway.get(fields=[ACCEPTS])
         assert (is_coded(got), got.body) == (False, TEXT)

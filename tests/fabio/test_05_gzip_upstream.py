@@ -13,6 +13,7 @@ import pytest
 
 from harness.client import TIMEOUT, Client, Closed, chunked, format_request
 from harness.origin import Origin, ScriptedOrigin, response
+from harness.pair import pair, sends
 from harness.process import wait_until
 from harness.tagway import Tagway, route
 
@@ -40,32 +41,6 @@ def origin():
 def proxy(origin):
     with Tagway(route(origin), ON) as tagway:
         yield tagway
-
-
-class Pair:
-    """A proxy whose origin follows a script."""
-
-    def __init__(self, script, options=None, path="/"):
-        self.origin = ScriptedOrigin(script)
-        self.proxy = Tagway(route(self.origin, path), {**ON, **(options or {})})
-
-    def __enter__(self):
-        return self.proxy
-
-    def __exit__(self, *error):
-        self.proxy.__exit__(*error)
-        self.origin.__exit__(*error)
-
-
-def sends(answer, options=None):
-    """The origin sends these bytes to each request of a connection."""
-
-    def script(connection):
-        while True:
-            connection.read_request()
-            connection.send(answer)
-
-    return Pair(script, options)
 
 
 def framed(body, framing, fields=b"Content-Encoding: gzip\r\n"):
@@ -129,7 +104,7 @@ def test_websockets_are_left_alone():
 
     fields = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
               ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")]
-    with Pair(script) as tagway, tagway.connect() as client:
+    with pair(script, ON) as tagway, tagway.connect() as client:
         client.send(format_request(fields=fields))
         assert client.read_head().status == 101
         assert client.take(5) == b"hello"
@@ -139,7 +114,7 @@ def test_it_can_be_switched_off(origin):
     with Tagway(route(origin), {"proxy.gzip.upstream": "false"}) as tagway:
         assert tagway.get().body == TEXT
         assert origin.requests[-1].get("accept-encoding") is None
-    with sends(framed(PACKED, "length"), {"proxy.gzip.upstream": "false"}) as tagway:
+    with pair(sends(framed(PACKED, "length")), {**ON, "proxy.gzip.upstream": "false"}) as tagway:
         assert tagway.get().body == PACKED
 
 
@@ -161,7 +136,7 @@ def test_with_compression_on_the_answer_varies(origin):
     with Tagway(route(origin), {**ON, "proxy.gzip.contenttype": "text/"}) as tagway:
         got = tagway.get()
         assert (got.body, got.get("content-encoding"), got.all("vary")) == (TEXT, None, ["Accept-Encoding"])
-    with sends(framed(PACKED, "length"), {"proxy.gzip.contenttype": "text/"}) as tagway:
+    with pair(sends(framed(PACKED, "length")), {**ON, "proxy.gzip.contenttype": "text/"}) as tagway:
         got = tagway.get()
         assert (got.body, got.get("content-encoding"), got.all("vary")) == (TEXT, None, ["Accept-Encoding"])
         got = tagway.get(fields=[("Accept-Encoding", "gzip")])
@@ -175,7 +150,7 @@ def test_with_compression_on_the_answer_varies(origin):
     ("gzip", True), ("GZIP", True), ("x-gzip", True), ("br", False), ("gzip, br", False), ("deflate", False),
 ])
 def test_gzip_alone_is_unpacked(coding, is_unpacked):
-    with sends(framed(PACKED, "length", f"Content-Encoding: {coding}\r\n".encode())) as tagway:
+    with pair(sends(framed(PACKED, "length", f"Content-Encoding: {coding}\r\n".encode())), ON) as tagway:
         got = tagway.get()
         assert (got.body, got.get("content-encoding")) == ((TEXT, None) if is_unpacked else (PACKED, coding))
 
@@ -187,7 +162,7 @@ def test_gzip_alone_is_unpacked(coding, is_unpacked):
     ("GET", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"),
 ])
 def test_answers_without_a_body(method, head):
-    with sends(head) as tagway, tagway.connect() as client:
+    with pair(sends(head), ON) as tagway, tagway.connect() as client:
         for _ in range(2):
             got = client.request(method)
             assert (got.body, got.get("content-encoding")) == (b"", "gzip")
@@ -197,8 +172,11 @@ def test_answers_without_a_body(method, head):
 
 @pytest.mark.parametrize("framing", ["chunked", "close"])
 def test_a_body_of_no_bytes_is_empty(framing):
-    with sends(framed(b"", framing)) if framing == "chunked" else \
-            Pair(lambda connection: (connection.read_request(), connection.send(framed(b"", framing)))) as tagway:
+    def script(connection):
+        connection.read_request()
+        connection.send(framed(b"", framing))
+
+    with pair(script, ON) as tagway:
         got = tagway.get()
         assert (got.status, got.body, got.get("content-encoding")) == (200, b"", None)
 
@@ -217,7 +195,7 @@ def test_bodies_arrive_whole(size, framing, is_random):
             if framing == "close":
                 return
 
-    with Pair(script) as tagway, tagway.connect() as client:
+    with pair(script, ON) as tagway, tagway.connect() as client:
         for _ in range(3):
             got = client.request()
             assert got.get("content-encoding") is None
@@ -227,7 +205,8 @@ def test_bodies_arrive_whole(size, framing, is_random):
 
 
 def test_members_are_joined():
-    with sends(framed(gzip.compress(b"one ") + gzip.compress(b"") + gzip.compress(b"two"), "length")) as tagway:
+    members = gzip.compress(b"one ") + gzip.compress(b"") + gzip.compress(b"two")
+    with pair(sends(framed(members, "length")), ON) as tagway:
         assert tagway.get().body == b"one two"
 
 
@@ -237,7 +216,7 @@ def test_byte_by_byte():
         for byte in framed(PACKED, "length"):
             connection.send(bytes([byte]))
 
-    with Pair(script) as tagway:
+    with pair(script, ON) as tagway:
         assert tagway.get().body == TEXT
 
 
@@ -250,7 +229,7 @@ def test_http_1_0_clients_get_it_without_chunks(proxy):
 def test_trailers_are_kept():
     answer = (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
               + chunked(PACKED, trailers=[("X-Sum", "1")]))
-    with sends(answer) as tagway, tagway.connect() as client:
+    with pair(sends(answer), ON) as tagway, tagway.connect() as client:
         for _ in range(2):
             got = client.request(fields=[("TE", "trailers"), ("Connection", "TE")])
             assert (got.body, got.trailers) == (TEXT, [("X-Sum", "1")])
@@ -274,7 +253,7 @@ def test_nothing_is_delayed(framing):
             connection.send(b"%x\r\n%s\r\n" % (len(packed), packed) if "chunked" in framing else packed)
             assert has_piece.acquire(timeout=TIMEOUT)
 
-    with Pair(script) as tagway, tagway.connect() as client:
+    with pair(script, ON) as tagway, tagway.connect() as client:
         client.send(format_request())
         client.read_head()
         for piece in pieces:
@@ -306,7 +285,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_bad_body_at_once_is_a_502(case, framing):
-    with sends(framed(BAD[case], framing)) as tagway:
+    with pair(sends(framed(BAD[case], framing)), ON) as tagway:
         got = tagway.get()
         assert (got.status, got.get("content-encoding")) == (502, None)
         assert tagway.metric("tagway_refused_responses_total", reason="content_coding") == 1
@@ -328,7 +307,7 @@ def test_a_bad_body_is_never_completed(case, version, framing):
         assert go_on.wait(TIMEOUT)
         connection.send(answer[at:])
 
-    with Pair(script) as tagway, Client(tagway.port) as client:
+    with pair(script, ON) as tagway, Client(tagway.port) as client:
         client.send(format_request(version=version))
         got = client.read_head()
         assert got.status == 200
@@ -349,7 +328,7 @@ def test_a_target_that_closes_early_cuts_the_answer(version):
         connection.read_request()
         connection.send(framed(PACKED, "length")[:-20])
 
-    with Pair(script) as tagway, Client(tagway.port) as client:
+    with pair(script, ON) as tagway, Client(tagway.port) as client:
         client.send(format_request(version=version))
         with pytest.raises(Closed) as cut:
             client.read_body(client.read_head())
@@ -391,7 +370,7 @@ def test_a_bomb_costs_only_who_reads_it(framing):
         sent.append(0)
         connection.send(framed(packed, framing))
 
-    with Pair(script, path="/bomb") as tagway:
+    with pair(script, ON, path="/bomb") as tagway:
         assert tagway.get("/nowhere").status == 404
         before = tagway.process.rss_kib()
         clients = [Client(tagway.port, receive_buffer=4096) for _ in range(20)]
@@ -454,7 +433,7 @@ def test_a_client_that_leaves_a_bomb_frees_its_place():
             else:
                 connection.send(framed(PACKED, "length"))
 
-    with Pair(script) as tagway:
+    with pair(script, ON) as tagway:
         for _ in range(30):
             client = Client(tagway.port, receive_buffer=4096)
             client.send(format_request(target="/bomb"))
@@ -477,7 +456,7 @@ def test_too_many_waiting_requests_do_not_ask():
             release.wait(TIMEOUT)
         connection.send(framed(PACKED, "length") if coding else response(TEXT))
 
-    with Pair(script, {"proxy.maxconn": 1}) as tagway:
+    with pair(script, {**ON, "proxy.maxconn": 1}) as tagway:
         held = [tagway.connect() for _ in range(1030)]
         for client in held:
             client.send(format_request(target="/wait"))

@@ -21,12 +21,6 @@ BY = "; by=192.0.2.2; httpproto=http/1.1"
 
 
 @pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
-
-
-@pytest.fixture(scope="module")
 def proxy(origin):
     def add(path, options):
         return route(origin, path, options=options)

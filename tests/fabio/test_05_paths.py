@@ -7,14 +7,7 @@ them. The rules themselves are proved by the unit test of http/target."""
 import pytest
 
 from harness.client import format_request
-from harness.origin import Origin
 from harness.tagway import Tagway
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import threading
 import pytest
 
 from harness.client import Client
-from harness.origin import Origin
 from harness.tagway import Tagway
 
 # host, destination, options, target, Location
@@ -33,12 +32,6 @@ ROWS = [
     ("r15", "http://$host/x", "", "/a", "http://r15/x"),
     ("r16", "http://$host:8443/$path", "", "/a", "http://r16:8443/a"),
 ]
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 @pytest.fixture(scope="module")

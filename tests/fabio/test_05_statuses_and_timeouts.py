@@ -16,12 +16,6 @@ from harness.tagway import Tagway, route
 pytestmark = pytest.mark.measured
 
 
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
-
-
 # 4.5, no route
 
 

@@ -14,7 +14,6 @@ import subprocess
 import pytest
 
 from harness.fake_consul import FakeConsul
-from harness.origin import Origin
 from harness.ports import free_port
 from harness.process import SLOWNESS, Process, wait_until
 from harness.tagway import BINARY, Tagway
@@ -26,12 +25,6 @@ HOST = socket.gethostname()
 def consul():
     with FakeConsul() as consul:
         yield consul
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 def registering(consul, **more):

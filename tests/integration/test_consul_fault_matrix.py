@@ -10,7 +10,6 @@ import time
 import pytest
 
 from harness.fake_consul import (FakeConsul, answer, hung_up, reset, silent, stalled, streaming, truncated)
-from harness.origin import Origin
 from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway
 from harness.tls import Authority, server_context
@@ -148,12 +147,6 @@ def all_rows(port):
     rows = {name: Row(name, port) for name in ANSWERS}
     rows["refused"] = Refused("refused", port)
     return rows
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,9 @@
 import pytest
 
 from harness.client import Closed, format_request, send_and_collect
-from harness.origin import Origin, ScriptedOrigin, refused_port
+from harness.origin import ScriptedOrigin, refused_port
 from harness.process import wait_until
 from harness.tagway import Tagway, route
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 @pytest.fixture(scope="module")

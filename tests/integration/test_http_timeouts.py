@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.client import format_request
-from harness.origin import Blackhole, Origin, ScriptedOrigin
+from harness.origin import Blackhole, ScriptedOrigin
 from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway, route
 
@@ -27,12 +27,6 @@ class Stopwatch:
     def assert_in_time(self):
         took = time.monotonic() - self.began
         assert SHORT * 0.9 <= took <= LATEST, f"after {took:.3f} s instead of {SHORT}"
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 def tagway_with(origin, key):

@@ -17,12 +17,6 @@ from harness.tagway import BINARY, Tagway, route
 ONE_WORKER = {"proxy.workers": "1"}
 
 
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
-
-
 def counted(tagway, name, number=1):
     """Waits until the counter has that value, and not more."""
     name = f"tagway_proxy_{name}_total"

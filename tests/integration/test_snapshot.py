@@ -14,15 +14,8 @@ from harness.consul import Consul
 from harness.custom_backend import CustomBackend, status
 from harness.fake_consul import FakeConsul, answer
 from harness.load import Load
-from harness.origin import Origin
 from harness.process import SLOWNESS, wait_until
 from harness.tagway import Tagway
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 @pytest.fixture

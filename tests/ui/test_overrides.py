@@ -10,7 +10,6 @@ from selenium.webdriver.common.keys import Keys
 
 from harness.browser import Page
 from harness.consul import Consul
-from harness.origin import Origin
 from harness.process import wait_until
 from harness.tagway import Tagway, route
 
@@ -21,12 +20,6 @@ CONFLICT = "409 (Conflict)"  # Chromium writes it to the console
 def consul(consul_binary):
     with Consul(consul_binary) as consul:
         yield consul
-
-
-@pytest.fixture(scope="module")
-def origin():
-    with Origin() as origin:
-        yield origin
 
 
 @pytest.fixture(scope="module")
