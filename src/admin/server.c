@@ -507,6 +507,14 @@ bool server_stream_is_ready(const struct server_conn *conn)
 void server_stream_send(struct server_conn *conn, struct str text)
 {
     BUG_ON(!server_stream_is_ready(conn));
+    // What the socket takes at once leaves the stream ready for what follows in the same turn.
+    uv_buf_t piece = uv_buf_init((char *)text.ptr, (unsigned)text.len);
+    int sent = uv_try_write((uv_stream_t *)&conn->tcp, &piece, 1);
+    text = str_from(text, sent > 0 ? (size_t)sent : 0);
+    if (text.len == 0) {
+        conn_touch(conn, SERVER_IDLE_MS);
+        return;
+    }
     buf_clear(&conn->head);
     buf_append_str(&conn->head, text);
     if (buf_status(&conn->head) != 0)

@@ -316,6 +316,28 @@ static void test_stream(void **state)
     close(fd);
 }
 
+// Two events in one turn of the loop are not more than a viewer can take: it is not sent everything
+// anew.
+static void test_a_change_and_a_tick_in_one_turn(void **state)
+{
+    (void)state;
+    world_set_routes(&world, "web", "route add web /x http://127.0.0.1:1/\n");
+    int fd = open_stream();
+    buf_clear(&answer);
+    assert_true(read_until(fd, &answer, "event: tick"));
+    world_set_routes(&world, "more", "route add more /y http://127.0.0.1:2/\n");
+    uint64_t both_due_ms = clock_now_ms() + 1100;
+    while (clock_now_ms() < both_due_ms)
+        usleep(1000); // the loop stands still
+    buf_clear(&answer);
+    assert_true(read_until(fd, &answer, "event: rows"));
+    assert_true(read_until(fd, &answer, "event: tick"));
+    world_set_routes(&world, "more", "");
+    assert_true(read_until(fd, &answer, "\"removed\":[2]"));
+    assert_int_equal(str_find(buf_str(&answer), STR("event: table")), -1);
+    close(fd);
+}
+
 static void test_a_second_viewer_gets_everything(void **state)
 {
     (void)state;
@@ -486,6 +508,7 @@ int main(void)
         ADMIN_TEST(test_idle_connections_give_way),
         ADMIN_TEST(test_large_answers_arrive_whole),
         ADMIN_TEST(test_stream),
+        ADMIN_TEST(test_a_change_and_a_tick_in_one_turn),
         ADMIN_TEST(test_a_second_viewer_gets_everything),
         ADMIN_TEST(test_streams_are_bounded),
         ADMIN_TEST(test_a_slow_viewer_is_sent_everything_anew),
