@@ -100,7 +100,8 @@ def test_filter_is_kept_in_the_address(browser, proxy):
     assert again.run("return document.getElementById('filter').value") == "front app"
     again.type("front nothing")
     again.wait_targets(0)
-    assert again.text("#routes-empty") == "No route matches the filter."
+    assert again.text("#routes-empty-text") == "No route matches the filter."
+    assert "registered with a tag like urlprefix-/path" in " ".join(again.text("#routes-empty-why").split())
     again.assert_clean()
 
 
@@ -134,7 +135,7 @@ def test_only_web_destinations_become_links(browser):
     with Tagway(table) as tagway:
         page = Page(browser, tagway)
         wait_until(lambda: "good" in page.targets(), 15, "the rows")
-        links = page.run("return [...document.querySelectorAll('a')].map((a) => a.href)")
+        links = page.run("return [...document.querySelectorAll('.row a')].map((a) => a.href)")
         assert links == ["http://127.0.0.1:1/"]
         page.assert_clean()
 
@@ -169,7 +170,7 @@ def test_a_source_with_a_scheme_is_red_and_says_why(browser):
         page = Page(browser, tagway)
         page.wait_targets(2)
         assert len(page.all(".row.route.suspicious")) == 1
-        assert "begins with a scheme: matches no request" in page.text(".row.route.suspicious")
+        assert "matches no request: begins with a scheme" in page.text(".row.route.suspicious")
 
 
 def test_problems_are_listed(browser, origin):
@@ -182,6 +183,31 @@ def test_problems_are_listed(browser, origin):
         tagway.set_routes(route(origin))
         wait_until(lambda: not page.all(".problem"), 10, "the problem to go")
         assert "No problems" in page.text("#problems")
+        page.assert_clean()
+
+
+def test_who_finds_no_route_is_led_to_its_problem(browser, origin):
+    with Tagway(route(origin) + "route add lost [x/ http://127.0.0.1:1/\nroute ad other\n") as tagway:
+        page = Page(browser, tagway)
+        wait_until(lambda: page.text("#count-problems") == "2", 15, "the problems")
+        page.type("lost")
+        wait_until(lambda: page.text("#routes-empty-problems") == "1 problem with these words: look", 10, "the hint")
+        assert page.text("#routes-empty-why") == ""
+        page.run("document.getElementById('routes-empty-problems').click()")
+        assert "tab=problems" in browser.current_url
+        assert len(page.all(".problem")) == 1
+        assert "bad pattern" in page.text(".problem")
+        page.assert_clean()
+
+
+def test_many_problems_are_cut(browser, origin):
+    bad = "".join(f"route ad number-{i}-\n" for i in range(300))
+    with Tagway(route(origin) + bad) as tagway:
+        page = Page(browser, tagway, "?tab=problems")
+        wait_until(lambda: len(page.all(".problem")) == 200, 15, "the first problems")
+        assert page.text("#problems .empty") == "100 more: the filter finds them."
+        page.type("number-299-")
+        wait_until(lambda: len(page.all(".problem")) == 1, 10, "the one that was cut")
         page.assert_clean()
 
 
@@ -243,16 +269,18 @@ def test_a_lost_connection_is_told_and_found_again(browser, proxy):
     assert len(page.all(".row.target")) == 3
 
 
-def test_five_thousand_routes_stay_usable(browser, origin):
-    table = "".join(route(origin, f"h{i}.example/", f"svc-{i}") for i in range(5000))
+def test_ten_thousand_routes_stay_usable(browser, origin):
+    table = "".join(route(origin, f"h{i}.example/", f"svc-{i}") for i in range(10000))
     with Tagway(table) as tagway:
         page = Page(browser, tagway)
-        wait_until(lambda: "5,000 routes" in page.text("#shown"), 30, "the rows")
+        wait_until(lambda: "10,000 routes" in page.text("#shown"), 30, "the rows")
         assert len(page.all(".row")) < 100  # only those in the window are elements
         page.type("svc-4321")
         wait_until(lambda: list(page.targets()) == ["svc-4321"], 10, "the one row")
         page.type(" ")
-        wait_until(lambda: "5,000 routes" in page.text("#shown"), 10, "all rows")
+        wait_until(lambda: "10,000 routes" in page.text("#shown"), 10, "all rows")
+        tagway.set_routes(table + route(origin, "/", "one-more"))
+        wait_until(lambda: "one-more" in page.targets(), 20, "the new row")
         page.run("scrollTo(0, document.body.scrollHeight)")
         wait_until(lambda: "svc-999" in page.targets(), 10, "the last row")  # hosts sort as text
         page.assert_clean()
@@ -268,6 +296,8 @@ def test_nothing_overflows_at_any_width(browser, proxy, width, hidden):
         assert page.run("return document.documentElement.scrollWidth <= innerWidth")
         for name in hidden:
             assert not page.all(f".row.target .{name}"), name
+        named = ".row.target .own-service" if hidden else ".row.target .service"
+        assert sorted(page.all(named)) == sorted([HOSTILE, "front", "web"])
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

@@ -16,13 +16,16 @@ const SILENCE_MS = 5000;   // the server speaks every second
 const RETRY_MS = 2000;
 const RESORT_TICKS = 5;    // rows sorted by a moving number change places only so often
 const REGISTRY_TICKS = 2;
+const ARRANGE_MS = 500;    // changes of the table that come faster are shown together
 
 const store = new Store();
 const table = new Table(store, setSort);
-const problems = new Problems();
+const problems = new Problems(() => drawEmpty());
 const registry = new Registry();
 const overrides = new Overrides(onDocument);
-const state = { tab: "routes", filter: "", ticks: 0, lastEvent: 0, isLive: false, isCut: false };
+const state = {
+  tab: "routes", filter: "", ticks: 0, lastEvent: 0, isLive: false, isCut: false, arranging: 0, arrangedAt: 0,
+};
 
 // ---- address
 
@@ -135,19 +138,36 @@ function drawShown() {
   if (hidden > 0) text += ` of ${count(store.rows.size)}`;
   if (state.isCut) text += " (the table has more: see api/routes)";
   setText(byId("shown"), text);
+  byId("routes").hidden = store.shownTargets === 0;
+  drawEmpty();
+}
+
+// Who looks for a route that is not there is told where to look next.
+function drawEmpty() {
   const empty = byId("routes-empty");
   empty.hidden = store.shownTargets > 0 || !state.isLive;
-  setText(empty, store.rows.size === 0
-    ? "No routes. A service appears here when it is registered with a urlprefix- tag; if one is "
-      + "missing, look under Problems."
-    : "No route matches the filter.");
-  byId("routes").hidden = store.shownTargets === 0;
+  if (empty.hidden) return;
+  setText(byId("routes-empty-text"), store.rows.size === 0 ? "No routes." : "No route matches the filter.");
+  const found = problems.shown.length;
+  const link = byId("routes-empty-problems");
+  link.hidden = found === 0;
+  setText(link, `${plural(found, "problem", "problems")}${state.filter.trim() ? " with these words" : ""}: look`);
+  byId("routes-empty-why").hidden = found > 0;
 }
 
 function arrange() {
+  clearTimeout(state.arranging);
+  state.arranging = 0;
+  state.arrangedAt = Date.now();
   store.arrange();
   drawShown();
   table.layout();
+}
+
+function arrangeSoon() {
+  const pause = ARRANGE_MS - (Date.now() - state.arrangedAt);
+  if (pause <= 0) arrange();
+  else state.arranging ||= setTimeout(arrange, pause);
 }
 
 function setFilter(text) {
@@ -224,7 +244,7 @@ function onTable(message) {
 function onRows(message) {
   store.change(message);
   state.isCut = message.cut;
-  arrange();
+  arrangeSoon();
 }
 
 function onTick(message) {
@@ -274,12 +294,14 @@ function goTo(tab) {
 for (const button of document.querySelectorAll("[data-tab]")) {
   button.addEventListener("click", () => goTo(button.dataset.tab));
 }
-byId("effect").addEventListener("click", (event) => {
-  const { tabLink } = event.target.dataset;
-  if (!tabLink) return;
-  event.preventDefault();
-  goTo(tabLink);
-});
+for (const id of ["effect", "routes-empty"]) {
+  byId(id).addEventListener("click", (event) => {
+    const { tabLink } = event.target.dataset;
+    if (!tabLink) return;
+    event.preventDefault();
+    goTo(tabLink);
+  });
+}
 
 // What the address says, at the start and when the browser goes back.
 function followAddress() {

@@ -2,7 +2,7 @@
 // The problems list and the registry's state.
 
 import { getJson } from "./base.js";
-import { age, byId, el } from "./dom.js";
+import { age, byId, count, el } from "./dom.js";
 import { matches } from "./store.js";
 
 // ---- problems
@@ -23,12 +23,16 @@ function problemCard(problem) {
   return card;
 }
 
+const CARDS_MAX = 200; // drawn at once; the filter finds the others
+
 export class Problems {
-  constructor() {
+  constructor(onDrawn) {
+    this.onDrawn = onDrawn;
     this.box = byId("problems");
     this.list = [];
     this.filter = [];
     this.version = -1;
+    this.shown = []; // those that match the filter
   }
 
   async load(version) {
@@ -43,14 +47,18 @@ export class Problems {
   }
 
   draw() {
-    const shown = this.list.filter((problem) => matches(
+    this.shown = this.list.filter((problem) => matches(
       `${problem.source} ${problem.service} ${problem.instance} ${problem.text} ${problem.reason}`
         .toLowerCase(), this.filter));
-    this.box.replaceChildren(...shown.map(problemCard));
-    if (shown.length === 0) {
+    this.box.replaceChildren(...this.shown.slice(0, CARDS_MAX).map(problemCard));
+    const hidden = this.shown.length - CARDS_MAX;
+    if (this.shown.length === 0) {
       this.box.append(el("p", "empty", this.list.length === 0
         ? "No problems: every tag and every line is in effect." : "No problem matches the filter."));
+    } else if (hidden > 0) {
+      this.box.append(el("p", "empty", `${count(hidden)} more: the filter finds them.`));
     }
+    this.onDrawn();
   }
 }
 

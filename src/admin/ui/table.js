@@ -57,7 +57,7 @@ function newRouteRow(route, links) {
   const { source } = row.cells;
   source.append(sourceText(route, links));
   setTitle(source, route.host + route.path);
-  row.warning = el("span", "warn", "⚠ begins with a scheme: matches no request");
+  row.warning = el("span", "warn", "⚠ matches no request: begins with a scheme");
   row.warning.title = "The source begins with http: or https:. It is matched as a host name and will "
     + "not match a request; write urlprefix-host/path.";
   row.warning.hidden = true;
@@ -78,8 +78,9 @@ function destination(row) {
 function newTargetRow(target) {
   const row = newRow("target");
   const detail = [target.note, target.instance, target.opts, (target.tags || []).join(", ")];
-  const sub = el("div", "sub", detail.filter((text) => text).join("  ·  "));
-  sub.title = sub.textContent;
+  const sub = el("div", "sub");
+  sub.append(el("span", "own-service", target.service), detail.filter((text) => text).join("  ·  "));
+  sub.title = detail.filter((text) => text).join("  ·  ");
   row.cells.source.append(destination(target), sub);
   setText(row.cells.service, target.service);
   setTitle(row.cells.service, target.service);
@@ -98,6 +99,7 @@ function drawRoute(row, route) {
   setClass(row.root, `row route${isSuspicious ? " suspicious" : ""}`);
   row.warning.hidden = !isSuspicious;
   const services = new Set(route.rows.map((target) => target.service));
+  setClass(cells.source, `cell main${services.size > 1 ? "" : " wide"}`);
   setText(cells.service, services.size > 1 ? `${services.size} services` : "");
   setText(cells.health, `${route.up}/${route.rows.length} up`);
   setClass(cells.health, `cell health ${route.up === 0 ? "bad" : route.bad ? "warn" : "muted"}`);
