@@ -55,14 +55,18 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
-// First node, unlinked, or NULL when the list is empty.
-static inline struct list *list_pop_front(struct list *head)
+// First node, unlinked, of a list that is not empty.
+static inline struct list *list_take_front(struct list *head)
 {
-    if (list_is_empty(head))
-        return NULL;
     struct list *node = head->next;
     list_remove(node);
     return node;
+}
+
+// First node, unlinked, or NULL when the list is empty.
+static inline struct list *list_pop_front(struct list *head)
+{
+    return list_is_empty(head) ? NULL : list_take_front(head);
 }
 
 // Moves all nodes of `from` to the end of `to`; `from` is empty afterwards.

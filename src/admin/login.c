@@ -301,7 +301,7 @@ void login_replace(struct login *login, void (*on_closed)(void *ctx), void *ctx)
 {
     login->is_replaced = true;
     while (!list_is_empty(&login->waiting)) {
-        struct job *job = CONTAINER_OF(list_pop_front(&login->waiting), struct job, link);
+        struct job *job = CONTAINER_OF(list_take_front(&login->waiting), struct job, link);
         login->waiting_count--;
         answer(login, job, true); // which asks the other one
     }

@@ -63,10 +63,13 @@ static ALWAYS_INLINE bool is_lower(const char *text, const char *lower, size_t l
             if (!is_lower_word(text + i, lower + i, 8))
                 return false;
         }
-        return is_lower_word(text + len - 8, lower + len - 8, 8);
+        size_t last = len - 8;
+        return is_lower_word(text + last, lower + last, 8);
     }
-    if (len >= 4)
-        return is_lower_word(text, lower, 4) && is_lower_word(text + len - 4, lower + len - 4, 4);
+    if (len >= 4) {
+        size_t last = len - 4;
+        return is_lower_word(text, lower, 4) && is_lower_word(text + last, lower + last, 4);
+    }
     for (size_t i = 0; i < len; i++) {
         if ((text[i] | 0x20) != lower[i])
             return false;

@@ -85,7 +85,12 @@ static inline const char *scan_steps(const char *at, const char *end,
     return at;
 }
 #else
-#define SCAN_STEPS(at, end, odd_in) (at)
+#define SCAN_STEPS(at, end, odd_in) scan_no_steps(at)
+
+static inline const char *scan_no_steps(const char *at)
+{
+    return at;
+}
 #endif
 
 // Each returns the first byte at or behind `at` that is not of the class, or `end`.

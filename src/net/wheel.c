@@ -33,7 +33,7 @@ void wheel_run(struct wheel *wheel, uint64_t now_ms)
         list_init(&due);
         list_splice_back(&due, &wheel->slots[wheel->now_tick % WHEEL_SLOTS]);
         while (!list_is_empty(&due)) {
-            struct timer *timer = CONTAINER_OF(list_pop_front(&due), struct timer, link);
+            struct timer *timer = CONTAINER_OF(list_take_front(&due), struct timer, link);
             if (timer->deadline_ms > now_ms) {
                 link_timer(wheel, timer);
                 continue;

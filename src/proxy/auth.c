@@ -105,7 +105,7 @@ static void job_done(struct verification *verification)
     auth->job_count--;
     job_free(job);
     while (!list_is_empty(&waiting))
-        exchange_resume(CONTAINER_OF(list_pop_front(&waiting), struct exchange, link));
+        exchange_resume(CONTAINER_OF(list_take_front(&waiting), struct exchange, link));
     worker_job_gone(worker);
 }
 

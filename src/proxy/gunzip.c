@@ -37,7 +37,7 @@ void gunzip_pool_fini(struct gunzip_pool *pool)
 {
     BUG_ON(pool->reserved > 0);
     while (!list_is_empty(&pool->kept))
-        gunzip_free(CONTAINER_OF(list_pop_front(&pool->kept), struct gunzip, link));
+        gunzip_free(CONTAINER_OF(list_take_front(&pool->kept), struct gunzip, link));
     mem_free(pool->out);
 }
 

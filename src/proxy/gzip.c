@@ -43,7 +43,7 @@ void gzip_pool_fini(struct gzip_pool *pool)
 {
     BUG_ON(pool->in_use > 0);
     while (!list_is_empty(&pool->kept))
-        gzip_free(CONTAINER_OF(list_pop_front(&pool->kept), struct gzip, link));
+        gzip_free(CONTAINER_OF(list_take_front(&pool->kept), struct gzip, link));
     gzip_matcher_free(pool->matcher);
     mem_free(pool->out);
 }

@@ -76,7 +76,7 @@ void routes_free(struct routes *routes)
     mark_all(routes);
     while (!list_is_empty(&routes->dirty)) {
         struct path_entry *entry =
-            CONTAINER_OF(list_pop_front(&routes->dirty), struct path_entry, dirty_link);
+            CONTAINER_OF(list_take_front(&routes->dirty), struct path_entry, dirty_link);
         if (entry->node)
             route_node_free(routes, entry->node);
         entry_free(routes, entry);

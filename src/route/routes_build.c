@@ -85,7 +85,7 @@ static int build_hosts(struct routes *routes, uint64_t version)
 static void discard(struct routes *routes)
 {
     while (!list_is_empty(&routes->changed_hosts)) {
-        struct host_entry *host = HOST_OF(list_pop_front(&routes->changed_hosts));
+        struct host_entry *host = HOST_OF(list_take_front(&routes->changed_hosts));
         host_node_free(host->next_node);
         host->next_node = NULL;
         host->has_new_paths = false;
@@ -101,7 +101,7 @@ static void discard(struct routes *routes)
 static void commit_hosts(struct routes *routes, uint64_t version)
 {
     while (!list_is_empty(&routes->changed_hosts)) {
-        struct host_entry *host = HOST_OF(list_pop_front(&routes->changed_hosts));
+        struct host_entry *host = HOST_OF(list_take_front(&routes->changed_hosts));
         if (host->node) {
             host->node->life.last = version - 1;
             list_push_back(&routes->retired_hosts, &host->node->life.link);
@@ -115,7 +115,7 @@ static void commit_hosts(struct routes *routes, uint64_t version)
 static void commit_routes(struct routes *routes, uint64_t version)
 {
     while (!list_is_empty(&routes->dirty)) {
-        struct path_entry *entry = ENTRY_OF(list_pop_front(&routes->dirty));
+        struct path_entry *entry = ENTRY_OF(list_take_front(&routes->dirty));
         if (entry->node && entry->node != entry->next_node) {
             entry->node->life.last = version - 1;
             list_push_back(&routes->retired_routes, &entry->node->life.link);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the binary is protected by, read from the binary itself: ASLR of the program (PIE), no writable
 GOT (full RELRO), no executable stack, stack canaries, checked libc calls, marked jump targets. A release
-build has the same flags (meson.build); TAGWAY_BIN names it to have it looked at."""
+build has the same flags (meson.build); TAGWAY_BIN names it to have it looked at. Beside it what the systemd unit
+forbids the process."""
 
 import os
 import platform
@@ -66,3 +67,16 @@ def test_jumps_lead_to_marked_places_only():
 
 def test_no_library_comes_from_an_unusual_place():
     assert not re.search(r"\((RPATH|RUNPATH)\)", run("readelf", "--dynamic"))
+
+
+UNIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../conf/tagway.service")
+
+
+@pytest.mark.parametrize("line", [
+    "NoNewPrivileges=yes", "ProtectSystem=strict", "MemoryDenyWriteExecute=yes", "DynamicUser=yes",
+    "AmbientCapabilities=CAP_NET_BIND_SERVICE", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "ProtectHome=yes",
+    "PrivateDevices=yes", "RestrictNamespaces=yes", "SystemCallFilter=@system-service", "LockPersonality=yes",
+])
+def test_the_unit_asks_for_little(line):
+    with open(UNIT, encoding="utf-8") as unit:
+        assert line in unit.read().splitlines()
