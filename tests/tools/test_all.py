@@ -147,7 +147,7 @@ def main():
     if built["plain"]:
         side_by_side(
             [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul"),
-             lambda: pytest("plain-fabio", "plain", "tests/fabio", "tests/wire", "tests/ui", "-m", "not consul")],
+             lambda: pytest("plain-fabio", "plain", "tests/fabio", "tests/wire", "tests/readers", "tests/ui", "-m", "not consul")],
             [lambda: meson_test("plain"),
              lambda: pytest("plain", "plain", "tests/integration", "tests/arch", "-m", "not consul")])
     shared = []
@@ -156,7 +156,7 @@ def main():
         shared.append([lambda: pytest("consul-asan", "asan", *BLACK_BOX, "-m", "consul and not no_sanitizer",
                                       slowness=4)])
         shared.append([lambda: meson_test("asan"),
-                       lambda: pytest("asan", "asan", "tests/integration", "tests/wire", "-m",
+                       lambda: pytest("asan", "asan", "tests/integration", "tests/wire", "tests/readers", "-m",
                                       "not consul and not no_sanitizer", slowness=4)])
         by_fabio.append(lambda: pytest("asan-fabio", "asan", "tests/fabio", "-m", "not consul and not no_sanitizer",
                                        slowness=4))
@@ -178,7 +178,7 @@ def main():
     parts = [
         ("unit and corpus", "build/plain/meson-logs/testlog.json"),
         ("integration, arch", f"{RESULTS}/plain.xml"),
-        ("fabio, wire, UI", f"{RESULTS}/plain-fabio.xml"),
+        ("fabio, wire, readers, UI", f"{RESULTS}/plain-fabio.xml"),
         ("Consul", f"{RESULTS}/consul-plain.xml"),
         ("unit and corpus, ASan+UBSan", "build/asan/meson-logs/testlog.json"),
         ("integration, ASan+UBSan", f"{RESULTS}/asan.xml"),

@@ -4,9 +4,9 @@ bytes that one skips and the other does not. Given a random.Random, so that a se
 
 import re
 
-_ODD = [b"\0", b"\t", b"\n", b"\x0b", b"\x0c", b"\r", b" ", b"\x1f", b"\x7f", b"\x80", b"\xa0", b"\xff", b",", b";", b":",
+TOKENS = [b"\0", b"\t", b"\n", b"\x0b", b"\x0c", b"\r", b" ", b"\x1f", b"\x7f", b"\x80", b"\xa0", b"\xff", b",", b";", b":",
         b"_", b"+", b"-", b"0", b"x", b"\"", b"\\", b"#", b"%", b"\r\n", b"\r\n ", b"\n\n", b"\r\n\r\n", b" \r\n", b"0\r\n\r\n"]
-_LINES = [b"Content-Length: 0", b"Content-Length: 5", b"content-length:40", b"Transfer-Encoding: chunked",
+LINES = [b"Content-Length: 0", b"Content-Length: 5", b"content-length:40", b"Transfer-Encoding: chunked",
           b"Transfer-Encoding: identity", b"transfer-encoding:\tchunked", b"Host: other.example", b"Connection: close",
           b"Connection: Content-Length, Host", b"Connection: Transfer-Encoding", b"Expect: 100-continue",
           b"Upgrade: websocket", b"X-A: b", b" folded: c", b"TE: trailers"]
@@ -20,14 +20,14 @@ def _flip_case(rng, raw):
 
 def _insert(rng, raw):
     at = rng.randrange(len(raw) + 1)
-    return raw[:at] + rng.choice(_ODD) + raw[at:]
+    return raw[:at] + rng.choice(TOKENS) + raw[at:]
 
 
 def _insert_at_joint(rng, raw):
     """Where names, values and lines meet: where readers differ."""
     joints = [match.start() for match in re.finditer(rb"[:\r\n; ,]", raw)] or [0]
     at = min(len(raw), rng.choice(joints) + rng.randint(0, 1))
-    return raw[:at] + rng.choice(_ODD) + raw[at:]
+    return raw[:at] + rng.choice(TOKENS) + raw[at:]
 
 
 def _delete(rng, raw):
@@ -37,7 +37,7 @@ def _delete(rng, raw):
 
 def _replace(rng, raw):
     at = rng.randrange(len(raw))
-    return raw[:at] + rng.choice(_ODD)[:1] + raw[at + 1:]
+    return raw[:at] + rng.choice(TOKENS)[:1] + raw[at + 1:]
 
 
 def _underscore(rng, raw):
@@ -61,7 +61,7 @@ def _double_line(rng, raw):
 
 def _add_line(rng, raw):
     lines, rest = _lines(raw)
-    lines.insert(rng.randint(1, len(lines)), rng.choice(_LINES))
+    lines.insert(rng.randint(1, len(lines)), rng.choice(LINES))
     return b"\r\n".join(lines) + rest
 
 
