@@ -149,7 +149,7 @@ void sink_peer_init(struct sink_peer *peer, struct sink *sink, struct str addr,
 // noticed.
 static const struct addrinfo *choose(const struct addrinfo *found, unsigned attempt)
 {
-    const struct addrinfo *list[16];
+    const struct addrinfo *list[16] = {found};
     unsigned count = 0;
     for (unsigned is_other = 0; is_other < 2; is_other++) {
         for (const struct addrinfo *at = found; at && count < ARRAY_LEN(list); at = at->ai_next) {

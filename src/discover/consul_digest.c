@@ -205,7 +205,7 @@ void digest_catalog_answered(struct consul *consul, bool has_changed)
 static void read_next(struct consul *consul, size_t count)
 {
     for (size_t i = 0; i < count && !list_is_empty(&consul->resting); i++) {
-        struct list *link = list_pop_front(&consul->resting);
+        struct list *link = list_take_front(&consul->resting);
         list_push_back(&consul->resting, link);
         struct service *service = CONTAINER_OF(link, struct service, link);
         if (service->watch.state == WATCH_IDLE)

@@ -351,9 +351,11 @@ static void change_commit(struct proxy *proxy, struct change *change)
     if (change->new_verifiers)
         proxy->verifiers = change->new_verifiers;
     for (unsigned w = 0; w < proxy->worker_count; w++) {
-        change->messages[w]->version = proxy->config_version;
-        change->messages[w]->verifiers = proxy->verifiers;
-        change->messages[w]->log = change->config->access_log ? proxy->access_log : NULL;
+        struct config_message *message = change->messages[w];
+        BUG_ON(!message); // change_prepare has made one for each worker
+        message->version = proxy->config_version;
+        message->verifiers = proxy->verifiers;
+        message->log = change->config->access_log ? proxy->access_log : NULL;
     }
 }
 

@@ -166,8 +166,9 @@ static void on_sock_connected(struct sock *sock, int status)
     note_tls_failure(conn->pool->endpoint, NULL);
     net_loop_disarm(conn->upstream->loop, &conn->timer);
     uint32_t keepalive_ms = conn->upstream->config->keepalive_ms;
-    uv_tcp_keepalive(&sock->uv.tcp, 1,
-                     (keepalive_ms ? keepalive_ms : KEEPALIVE_DEFAULT_MS) / 1000 + 1);
+    if (!keepalive_ms)
+        keepalive_ms = KEEPALIVE_DEFAULT_MS;
+    uv_tcp_keepalive(&sock->uv.tcp, 1, keepalive_ms / 1000 + (keepalive_ms % 1000 != 0));
     if (sock_has_pending(sock))
         upstream_await_drain(conn);
     status = sock_read_start(sock);

@@ -3,6 +3,7 @@
 time. The timeouts of tagway alone, and every way to break an answer, are in integration/test_http_*
 and tests/wire."""
 
+import os
 import threading
 import time
 
@@ -152,6 +153,33 @@ def test_maxconn_bounds_idle_connections():
                    what="all but one connection to be closed")
         for client in clients:
             client.close()
+
+
+def keepalive_s(local_port=0, remote_port=0):
+    """Seconds until the kernel probes the connection, None without: of the end with this port of its own, or
+    that is connected to this one."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        for line in table.read().splitlines()[1:]:
+            fields = line.split()
+            local, remote = (int(fields[i].partition(":")[2], 16) for i in (1, 2))
+            is_established = fields[3] == "01"
+            if is_established and (local == local_port or remote == remote_port):
+                kind, _, ticks = fields[5].partition(":")
+                return int(ticks, 16) / os.sysconf("SC_CLK_TCK") if kind == "02" else None
+    raise AssertionError("no such connection")
+
+
+@pytest.mark.parametrize("value, least, most", [("300s", 200, 300), ("0s", 0, 15)])
+def test_keepalivetimeout(value, least, most):
+    """5.14, and 5.1: clients are probed after three minutes."""
+    with Origin() as origin, Tagway(route(origin), {"proxy.keepalivetimeout": value}) as tagway, \
+            tagway.connect() as client:
+        client.request()
+        # A timer for bytes that are not acknowledged yet may be in its place.
+        wait_until(lambda: keepalive_s(remote_port=origin.port), what="probes of the target")
+        assert least < keepalive_s(remote_port=origin.port) <= most
+        wait_until(lambda: keepalive_s(local_port=tagway.port), what="probes of the client")
+        assert 60 < keepalive_s(local_port=tagway.port) <= 180
 
 
 def listener(tagway_options):

@@ -211,6 +211,14 @@ def test_many_problems_are_cut(browser, origin):
         page.assert_clean()
 
 
+def test_the_colour_of_a_cluster(browser, origin):
+    with Tagway(route(origin), options={"ui.color": "deep-orange darken-1"}) as tagway:
+        page = Page(browser, tagway)
+        page.wait_targets(1)
+        assert page.run("return getComputedStyle(document.querySelector('.top')).borderTopColor") == "rgb(244, 81, 30)"
+        page.assert_clean()
+
+
 def test_registry_panel(browser, proxy):
     page = Page(browser, proxy)
     page.wait_targets(3)
