@@ -146,8 +146,9 @@ def main():
     # the plain build; what only must be correct shares the machine afterwards.
     if built["plain"]:
         side_by_side(
-            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul"),
-             lambda: pytest("plain-fabio", "plain", "tests/fabio", "tests/wire", "tests/readers", "tests/ui", "-m", "not consul")],
+            [lambda: pytest("consul-plain", "plain", *BLACK_BOX, "tests/ui", "-m", "consul")],
+            [lambda: pytest("plain-fabio", "plain", "tests/fabio", "tests/wire", "tests/readers", "tests/ui",
+                            "-m", "not consul")],
             [lambda: meson_test("plain"),
              lambda: pytest("plain", "plain", "tests/integration", "tests/arch", "-m", "not consul")])
     shared = []
