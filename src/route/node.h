@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "path_index.h"
 #include "route/glob.h"
 #include "route/table.h"
 #include "weight.h"
@@ -32,18 +33,6 @@ struct route_node {
     struct route_target targets[];
 };
 
-// Sorted paths of one host with, for each, the longest other path that is a prefix of it. Shared by
-// the versions of a host node while its set of paths stays the same.
-struct path_index {
-    uint32_t refs;
-    uint32_t count;
-    struct path_key {
-        struct str text; // in lower case for iprefix; bytes lie behind the array
-        uint32_t parent; // index, or UINT32_MAX
-        uint32_t rank;   // position in host_node.routes
-    } keys[];
-};
-
 struct host_node {
     struct lifetime life;
     uint64_t hash;
@@ -60,9 +49,6 @@ enum { PATHS_LINEAR_MAX = 8 };
 MUST_CHECK struct host_node *host_node_new(struct str host, const struct route_node *const *routes,
                                            size_t count, struct path_index *paths);
 void host_node_free(struct host_node *node);
-MUST_CHECK struct path_index *path_index_new(const struct route_node *const *routes, size_t count,
-                                             enum route_matcher matcher);
-void path_index_unref(struct path_index *index);
 // The route for a path, or NULL.
 const struct route *host_node_match(const struct host_node *node, enum route_matcher matcher,
                                     struct str path);

@@ -33,11 +33,15 @@ static void find_changed_hosts(struct routes *routes)
 static struct path_index *index_for(const struct routes *routes, const struct host_entry *host,
                                     const struct route_node *const *nodes, size_t count)
 {
-    if (host->node && !host->has_new_paths && !routes->is_config_new && host->node->paths) {
-        host->node->paths->refs++;
-        return host->node->paths;
-    }
-    return path_index_new(nodes, count, routes->config.matcher);
+    if (host->node && !host->has_new_paths && !routes->is_config_new && host->node->paths)
+        return path_index_ref(host->node->paths);
+    struct str *paths = mem_zalloc_array(count, sizeof *paths);
+    for (size_t i = 0; i < count && paths; i++)
+        paths[i] = nodes[i]->route.path;
+    struct path_index *index =
+        paths ? path_index_new(paths, count, routes->config.matcher == ROUTE_MATCH_IPREFIX) : NULL;
+    mem_free(paths);
+    return index;
 }
 
 static int build_host(const struct routes *routes, struct host_entry *host, uint64_t version)
