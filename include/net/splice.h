@@ -16,9 +16,9 @@
 enum {
     // Below, the two calls cost as much as copying.
     SPLICE_MIN = 32 << 10,
-    // The kernel takes so much at once of what goes to a peer who reads; in halves of it large
-    // bodies cost half as much again.
-    SPLICE_MAX = 128 << 10,
+    // Larger pieces are fewer calls, but what many connections have on its way falls out of the
+    // caches: at half of this, and at twice, large bodies cost more.
+    SPLICE_MAX = 224 << 10,
 };
 
 struct splice {

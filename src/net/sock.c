@@ -18,7 +18,6 @@
 #include "net/sock.h"
 
 #include <errno.h>
-#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -29,6 +28,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "sock_layer.h"
+#include "tcp_room.h"
 
 enum {
     PARTS_MAX = 4,
@@ -362,29 +362,13 @@ int sock_write_piped(struct sock *sock)
     return rc;
 }
 
-// Bytes that the kernel will take for the sink, and send or keep.
-static uint32_t room_of(const struct sock *sink)
-{
-    uint32_t info[SK_MEMINFO_VARS] = {0};
-    socklen_t size = sizeof info;
-    if (getsockopt(sock_fd(sink), SOL_SOCKET, SO_MEMINFO, info, &size) != 0)
-        return UINT32_MAX;
-    uint32_t used = info[SK_MEMINFO_WMEM_QUEUED];
-    // The kernel counts its own overhead too, up to as much again.
-    uint32_t room = info[SK_MEMINFO_SNDBUF] > used ? (info[SK_MEMINFO_SNDBUF] - used) / 2 : 0;
-    int notsent = 0;
-    if (ioctl(sock_fd(sink), SIOCOUTQNSD, &notsent) == 0)
-        room = MIN(room, (uint32_t)(SOCK_NOTSENT_MAX - MIN(notsent, (int)SOCK_NOTSENT_MAX)));
-    return room;
-}
-
 void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct sock_ahead ahead)
 {
     bool is_slow = source->read_max != 0 && source->read_max < LOOP_READ_SCRATCH;
     sock_unpace(source);
     if (LIKELY(len < SOCK_PACE_FROM && !is_slow))
         return;
-    uint32_t room = room_of(sink);
+    uint32_t room = tcp_room(sock_fd(sink), SOCK_NOTSENT_MAX);
     if (room < LOOP_READ_SCRATCH)
         source->read_max = MAX(room, (uint32_t)SOCK_PACE_MIN);
     else if (ahead.bulk > LOOP_READ_SCRATCH)
