@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// When changes that come in are to be published: one after quiet at once, those of a burst together
-// when it ends, and none later than a maximum after the first of them. Pure: the caller brings the
-// clock. Used by feed.c.
+// When changes that come in are to be published: at once as long as they are few, so that what
+// comes in two or three steps does not wait for itself; those of a longer burst together when it
+// ends, and none later than a maximum after the first of them. Pure: the caller brings the clock.
+// Used by feed.c.
 #pragma once
 
 #include <stdbool.h>
@@ -12,6 +13,7 @@ struct coalesce {
     uint32_t max_ms;          // how long the first of a burst waits at most
     uint64_t first_change_ms; // of those not published yet; 0: none
     uint64_t last_change_ms;
+    unsigned published; // during this burst
 };
 
 // A change at now_ms (above 0). Returns after how many milliseconds to publish, in place of what

@@ -14,7 +14,9 @@
 //    anything, and for instances that come and go (not for health). A round over all nodes
 //    (consul_nodes.c), or over all services where nodes are not fewer, finds what has moved: soon
 //    when nothing else explains the wake-up, else when it has not been made for a while.
-// 4. A slow round over all services, one minute or longer, finds what is left (node addresses).
+// 4. The same round is made once a minute at least (longer where there are many nodes or services):
+// it
+//    finds what nothing tells of (node addresses).
 #include "discover/consul_internal.h"
 
 #include "base/clock.h"
@@ -171,6 +173,13 @@ void digest_note_read(struct service *service)
     }
 }
 
+// The next round that needs no reason.
+static void set_round(struct consul *consul, uint64_t now_ms)
+{
+    uint64_t round_ms = MAX((uint64_t)ROUND_S, consul->nodes.count / ROUND_READS_PER_S) * 1000;
+    consul->round_due_ms = now_ms + pace_wait_ms((uint32_t)round_ms, &consul->agent.rng);
+}
+
 void digest_start(struct consul *consul)
 {
     log_info("consul: %zu services and %u watches allowed: watching all checks together",
@@ -178,6 +187,7 @@ void digest_start(struct consul *consul)
     for (size_t i = 0; i < CHECK_STATES; i++)
         watch_poll(&consul->checks[i].watch);
     consul->nodes.count = 0; // as many as there are: the first round finds out
+    set_round(consul, clock_now_ms());
 }
 
 void digest_stop(struct consul *consul)
@@ -213,6 +223,15 @@ static void read_next(struct consul *consul, size_t count)
     }
 }
 
+static void sweep(struct consul *consul, size_t resting, uint64_t now_ms)
+{
+    consul->sweep_due_ms = 0;
+    consul->swept_ms = now_ms;
+    set_round(consul, now_ms);
+    if (!nodes_sweep(consul))
+        consul->sweep_left = resting;
+}
+
 static void sweep_if_due(struct consul *consul, size_t resting, uint64_t now_ms)
 {
     if (!consul->sweep_due_ms || now_ms < consul->sweep_due_ms || consul->nodes.is_running)
@@ -226,10 +245,7 @@ static void sweep_if_due(struct consul *consul, size_t resting, uint64_t now_ms)
     if (is_explained && reads > EXPLAINED_READS_MAX) {
         consul->sweep_due_ms = 0;
     } else if (now_ms - consul->swept_ms >= pause_ms) {
-        consul->sweep_due_ms = 0;
-        consul->swept_ms = now_ms;
-        if (!nodes_sweep(consul))
-            consul->sweep_left = resting;
+        sweep(consul, resting, now_ms);
     }
 }
 
@@ -241,6 +257,14 @@ static bool is_spinning(const struct consul *consul)
     return is_any;
 }
 
+// Where nodes are not fewer, the services themselves are read, some each second.
+static size_t next_of_round(const struct consul *consul, size_t resting)
+{
+    size_t second = consul->ticks % ROUND_S;
+    size_t count = resting * (second + 1) / ROUND_S - resting * second / ROUND_S;
+    return MIN(count, (size_t)ROUND_READS_PER_S);
+}
+
 void digest_tick(struct consul *consul)
 {
     if (!consul->plan.is_digest)
@@ -249,13 +273,15 @@ void digest_tick(struct consul *consul)
     // Nothing is asked of a Consul in trouble but what it has not answered.
     if (is_spinning(consul) || gate_is_closed(&consul->agent.gate))
         return;
-    sweep_if_due(consul, resting, clock_now_ms());
+    uint64_t now_ms = clock_now_ms();
+    sweep_if_due(consul, resting, now_ms);
     // Nothing is added to a queue that has more urgent things in it.
     if (!list_is_empty(&consul->agent.queue))
         return;
-    size_t second = consul->ticks % ROUND_S;
-    size_t count = resting * (second + 1) / ROUND_S - resting * second / ROUND_S;
-    count = MIN(count, (size_t)ROUND_READS_PER_S);
+    bool is_by_nodes = nodes_pay_off(consul);
+    if (is_by_nodes && now_ms >= consul->round_due_ms && !consul->nodes.is_running)
+        sweep(consul, resting, now_ms);
+    size_t count = is_by_nodes ? 0 : next_of_round(consul, resting);
     if (consul->sweep_left > 0) {
         count = MIN(consul->sweep_left, (size_t)SWEEP_READS_PER_S);
         consul->sweep_left -= count;

@@ -103,7 +103,8 @@ struct consul {
     struct node_sweep nodes;
     uint64_t sweep_due_ms; // a catalog wake-up awaits an explanation; 0: none
     uint64_t swept_ms;
-    size_t sweep_left; // services still to be read by the running sweep
+    uint64_t round_due_ms; // the next sweep without a reason
+    size_t sweep_left;     // services still to be read by the running sweep
 
     struct guard guard;
     struct list held; // services whose removals are held back
@@ -174,7 +175,9 @@ void digest_tick(struct consul *consul);
 // consul_nodes.c
 MUST_CHECK int nodes_init(struct consul *consul);
 void nodes_fini(struct consul *consul);
-// Starts a round, or lets one that runs go on; false when reading each service is the better way.
+// Whether asking all nodes is less work than reading each service without a poll, and works.
+bool nodes_pay_off(const struct consul *consul);
+// Starts a round, or lets one that runs go on; false when it does not pay off.
 bool nodes_sweep(struct consul *consul);
 
 // consul_kv.c

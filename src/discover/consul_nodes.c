@@ -122,11 +122,16 @@ void nodes_fini(struct consul *consul)
     mem_free(consul->nodes.names);
 }
 
+bool nodes_pay_off(const struct consul *consul)
+{
+    const struct node_sweep *nodes = &consul->nodes;
+    return !nodes->watch.is_failing && nodes->count < consul->services.count - consul->polled_count;
+}
+
 bool nodes_sweep(struct consul *consul)
 {
     struct node_sweep *nodes = &consul->nodes;
-    size_t resting = consul->services.count - consul->polled_count;
-    if (nodes->watch.is_failing || nodes->count >= resting)
+    if (!nodes_pay_off(consul))
         return false;
     if (nodes->is_running)
         return true;

@@ -179,7 +179,7 @@ static int decode_instance(struct health_decoder *decoder, const cJSON *entry)
         return status;
     decoder->answer->count++;
     decoder->answer->digest += hash_bytes(&digest, sizeof digest, 0);
-    decoder->answer->places += decode_place(instance->node, service);
+    decoder->answer->places += decode_place(instance->node, json_text(node, "Address"), service);
     return 0;
 }
 

@@ -74,10 +74,11 @@ MUST_CHECK int decode_nodes(struct str body, string_fn on_name, void *ctx, struc
 typedef void (*node_service_fn)(void *ctx, struct str service, uint64_t place);
 MUST_CHECK int decode_node_services(struct str body, struct str node, node_service_fn on_service,
                                     void *ctx, struct err *err);
-// One number for what the registration of an instance says: node, id, address, port, tags. The same
-// for the "Service" of a health answer and for an entry of a node's services.
+// One number for what the registration of an instance says: node, id, address (its own, else the
+// node's), port, tags. The same for the "Service" of a health answer and for an entry of a node's
+// services.
 struct cJSON;
-uint64_t decode_place(struct str node, const struct cJSON *service);
+uint64_t decode_place(struct str node, struct str node_address, const struct cJSON *service);
 
 // `/v1/kv/PATH?recurse`: calls on_pair per key in Consul's (lexical) order; value is decoded.
 typedef int (*kv_pair_fn)(void *ctx, struct str key, struct str value, uint64_t modify_index);

@@ -7,11 +7,12 @@
 #include "discover/json.h"
 #include "discover/json_split.h"
 
-uint64_t decode_place(struct str node, const struct cJSON *service)
+uint64_t decode_place(struct str node, struct str node_address, const struct cJSON *service)
 {
     uint64_t port = json_number(service, "Port", UINT16_MAX);
     uint64_t place = hash_str(json_text(service, "ID"), hash_str(node, 1));
-    place = hash_str(json_text(service, "Address"), place);
+    struct str address = json_text(service, "Address");
+    place = hash_str(address.len > 0 ? address : node_address, place);
     place = hash_bytes(&port, sizeof port, place);
     const cJSON *tag;
     cJSON_ArrayForEach(tag, json_array(service, "Tags"))
@@ -24,6 +25,8 @@ uint64_t decode_place(struct str node, const struct cJSON *service)
 
 struct node_decoder {
     struct str node;
+    cJSON *object;      // what the answer says of the node itself; NULL: nothing yet
+    struct str address; // in object
     node_service_fn on_service;
     void *ctx;
 };
@@ -38,26 +41,44 @@ static int on_service_element(void *ctx, struct str element)
     status = ERR_INVALID;
     if (cJSON_IsObject(service)) {
         decoder->on_service(decoder->ctx, json_text(service, "Service"),
-                            decode_place(decoder->node, service));
+                            decode_place(decoder->node, decoder->address, service));
         status = 0;
     }
     cJSON_Delete(service);
     return status;
 }
 
-// Of the members only the list of services is looked at, one by one: it may be long.
+// The value of "name": VALUE, if the member has that name; ERR_INVALID: no colon.
+static int value_of(struct str member, struct str quoted_name, struct str *value)
+{
+    *value = STR_NULL;
+    if (!str_starts_with(member, quoted_name))
+        return 0;
+    *value = str_trim(str_from(member, quoted_name.len));
+    if (value->len == 0 || value->ptr[0] != ':')
+        return ERR_INVALID;
+    *value = str_trim(str_from(*value, 1));
+    return 0;
+}
+
+// The node comes before its services, which are looked at one by one: the list may be long.
 static int on_node_member(void *ctx, struct str member)
 {
-    static const struct str SERVICES = STR_INIT("\"Services\"");
-    if (!str_starts_with(member, SERVICES))
+    struct node_decoder *decoder = ctx;
+    struct str node, services;
+    int status = value_of(member, STR("\"Node\""), &node);
+    if (status == 0)
+        status = value_of(member, STR("\"Services\""), &services);
+    if (status < 0)
+        return status;
+    if (node.len > 0 && !decoder->object) {
+        decoder->object = json_parse(node, &status);
+        decoder->address = json_text(decoder->object, "Address");
+        return decoder->object ? 0 : status;
+    }
+    if (services.len == 0 || str_eq(services, STR("null")))
         return 0;
-    struct str value = str_trim(str_from(member, SERVICES.len));
-    if (value.len == 0 || value.ptr[0] != ':')
-        return ERR_INVALID;
-    value = str_trim(str_from(value, 1));
-    if (str_eq(value, STR("null")))
-        return 0;
-    return json_split_all(value, '[', on_service_element, ctx);
+    return json_split_all(services, '[', on_service_element, decoder);
 }
 
 int decode_node_services(struct str body, struct str node, node_service_fn on_service, void *ctx,
@@ -67,6 +88,7 @@ int decode_node_services(struct str body, struct str node, node_service_fn on_se
     if (str_eq(str_trim(body), STR("null"))) // there is no such node any more
         return 0;
     int status = json_split_all(body, '{', on_node_member, &decoder);
+    cJSON_Delete(decoder.object);
     return status < 0 ? json_answer_error(err, status, "services of a node") : 0;
 }
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 1. A backend delivers (feed_set_*): routes takes the new definitions, a publish is scheduled.
-// 2. A change after a quiet time is published in the next turn of the loop (timer 0). Changes less
-// than
-//    coalesce_ms apart wait for their burst to end, the first of them no longer than
-//    coalesce_max_ms.
+// 2. A change is published in the next turn of the loop (timer 0) unless it belongs to a burst
+//    (coalesce.h).
 // 3. publish: routes_build, targets_publish, change log, on_published.
 // Shortage: a delivery that finds no memory is refused to the backend, which keeps it; a build that
 // finds none is tried again after a second. The published table stays in both cases.

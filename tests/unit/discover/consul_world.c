@@ -312,6 +312,17 @@ struct http_call *__wrap_http_client_send(struct http_client *client,
     return call;
 }
 
+// A service without an address of its own is alone on a node of its number.
+static void put_node(struct buf *out, unsigned number)
+{
+    const char *address = world.services[number].node_address;
+    if (address)
+        buf_printf(out, "{\"Node\":\"n%u\",\"Address\":\"%s\",\"Datacenter\":\"dc1\"}", number,
+                   address);
+    else
+        buf_append_cstr(out, "{\"Node\":\"n\",\"Address\":\"10.9.9.9\",\"Datacenter\":\"dc1\"}");
+}
+
 static void put_check(struct buf *out, unsigned number)
 {
     buf_printf(out,
@@ -324,12 +335,13 @@ static void put_check(struct buf *out, unsigned number)
 static void put_service(struct buf *out, unsigned number)
 {
     const struct world_service *service = &world.services[number];
+    buf_append_cstr(out, "[{\"Node\":");
+    put_node(out, number);
     buf_printf(out,
-               "[{\"Node\":{\"Node\":\"n\",\"Address\":\"%s\",\"Datacenter\":\"dc1\"},"
-               "\"Service\":{\"ID\":\"i%u\",\"Service\":\"s%u\",\"Address\":\"%s\",\"Port\":%u,"
+               ",\"Service\":{\"ID\":\"i%u\",\"Service\":\"s%u\",\"Address\":\"%s\",\"Port\":%u,"
                "\"Tags\":[\"urlprefix-/s%u\",\"p%u\"]},\"Checks\":[",
-               service->node_address ? service->node_address : "10.9.9.9", number, number,
-               service->node_address ? "" : "10.0.0.1", service->port, number, service->port);
+               number, number, service->node_address ? "" : "10.0.0.1", service->port, number,
+               service->port);
     put_check(out, number);
     buf_append_cstr(out, "]}]");
 }
@@ -357,7 +369,9 @@ static void put_all(struct buf *out, const char *path)
     bool is_critical = is_path(path, "/v1/health/state/critical");
     const char *comma = "";
     for (unsigned i = 0; i < SERVICES_MAX; i++) {
-        bool is_shown = !is_state || is_any || (is_critical && !world.services[i].is_up);
+        bool is_elsewhere = is_path(path, "/v1/catalog/node-") && world.services[i].node_address;
+        bool is_shown =
+            !is_elsewhere && (!is_state || is_any || (is_critical && !world.services[i].is_up));
         if (!world.services[i].is_listed || !is_shown)
             continue;
         buf_append_cstr(out, comma);
@@ -371,6 +385,36 @@ static void put_all(struct buf *out, const char *path)
     }
 }
 
+static void put_nodes(struct buf *out)
+{
+    buf_append_cstr(out, "[{\"Node\":\"n\"}");
+    for (unsigned i = 0; i < SERVICES_MAX; i++) {
+        if (!world.services[i].node_address)
+            continue;
+        buf_append_char(out, ',');
+        put_node(out, i);
+    }
+    buf_append_char(out, ']');
+}
+
+// Of the node "n", or of one with a number.
+static void put_node_services(struct buf *out, const char *path)
+{
+    unsigned number;
+    bool is_own = sscanf(path, "/v1/catalog/node-services/n%u", &number) == 1;
+    buf_append_cstr(out, "{\"Node\":");
+    if (is_own)
+        put_node(out, number);
+    else
+        buf_append_cstr(out, "{\"Node\":\"n\",\"Address\":\"10.9.9.9\"}");
+    buf_append_cstr(out, ",\"Services\":[");
+    if (is_own && world.services[number].is_listed)
+        put_node_service(out, number);
+    else if (!is_own)
+        put_all(out, path);
+    buf_append_cstr(out, "]}");
+}
+
 static void put_body(struct buf *out, const char *path)
 {
     const struct world_service *asked = service_of(path);
@@ -379,11 +423,9 @@ static void put_body(struct buf *out, const char *path)
     } else if (asked) {
         buf_append_cstr(out, "[]");
     } else if (is_path(path, "/v1/catalog/nodes")) {
-        buf_append_cstr(out, "[{\"Node\":\"n\"}]");
+        put_nodes(out);
     } else if (is_path(path, "/v1/catalog/node-services/")) {
-        buf_append_cstr(out, "{\"Node\":{\"Node\":\"n\"},\"Services\":[");
-        put_all(out, path);
-        buf_append_cstr(out, "]}");
+        put_node_services(out, path);
     } else {
         bool is_catalog = is_path(path, "/v1/catalog/services");
         buf_append_char(out, is_catalog ? '{' : '[');

@@ -197,7 +197,7 @@ static void a_node_that_moves_alone_is_seen(void **state)
     static const struct {
         unsigned services;
         uint64_t within_ms;
-    } ROWS[] = {{3, 10}, {300, 2 * 60 * 1000}}; // by polls, by the slow round
+    } ROWS[] = {{3, 10}, {300, 2 * 60 * 1000}}; // by polls, by a round over the nodes
     for (size_t i = 0; i < 2; i++) {
         world_begin(ROWS[i].services);
         world_set_node_address(0, "10.6.6.6");
@@ -212,6 +212,20 @@ static void a_node_that_moves_alone_is_seen(void **state)
     }
 }
 
+// Each poll ends once a minute; what else is asked to find what nothing tells of is a few requests.
+static void a_quiet_consul_is_asked_little(void **state)
+{
+    (void)state;
+    enum { MINUTES = 5, POLLS_PER_MINUTE = 64 * 10 / 9, ELSE_PER_MINUTE = 6 };
+    world_begin(300);
+    world_run(3 * 60 * 1000);
+    size_t before = world_requests();
+    world_run(MINUTES * 60 * 1000);
+    assert_in_range(world_requests() - before, MINUTES,
+                    MINUTES * (POLLS_PER_MINUTE + ELSE_PER_MINUTE));
+    world_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +235,7 @@ int main(void)
         cmocka_unit_test(too_many_requests_halve_the_polls),
         cmocka_unit_test(nothing_outlives_its_service),
         cmocka_unit_test(a_node_that_moves_alone_is_seen),
+        cmocka_unit_test(a_quiet_consul_is_asked_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

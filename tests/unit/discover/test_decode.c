@@ -374,7 +374,9 @@ static int read_node(const char *text, struct places *places)
 #define ENTRY(id, address, port, tags)                                                  \
     "{\"ID\":\"" id "\",\"Service\":\"web\",\"Address\":\"" address "\",\"Port\":" port \
     ",\"Tags\":[" tags "],\"Meta\":{\"m\":\"1\"},\"ModifyIndex\":7}"
-#define NODE(services) "{\"Node\":{\"Node\":\"n1\"},\"Services\" : [" services "]}"
+#define NODE_AT(address, services) \
+    "{\"Node\":{\"Node\":\"n1\",\"Address\":\"" address "\"},\"Services\" : [" services "]}"
+#define NODE(services) NODE_AT("10.0.0.1", services)
 
 static void a_node_says_of_its_services_what_they_say_themselves(void **state)
 {
@@ -404,6 +406,7 @@ static void a_place_covers_what_no_check_shows(void **state)
         NODE(ENTRY("web-1", "", "81", "\"a\"")),
         NODE(ENTRY("web-1", "", "80", "\"b\"")),
         NODE(ENTRY("web-1", "", "80", "\"a\",\"b\"")),
+        NODE_AT("10.0.0.2", ENTRY("web-1", "", "80", "\"a\"")),
     };
     struct places first, other;
     assert_int_equal(read_node(NODES[0], &first), 0);
@@ -411,6 +414,11 @@ static void a_place_covers_what_no_check_shows(void **state)
         assert_int_equal(read_node(NODES[i], &other), 0);
         assert_true(other.sum != first.sum);
     }
+    // The node's address does not matter to who has one of its own.
+    assert_int_equal(read_node(NODE(ENTRY("web-1", "10.9.9.9", "80", "")), &first), 0);
+    assert_int_equal(read_node(NODE_AT("10.0.0.2", ENTRY("web-1", "10.9.9.9", "80", "")), &other),
+                     0);
+    assert_true(other.sum == first.sum);
 }
 
 static void a_node_without_services_and_a_wrong_one(void **state)
@@ -423,6 +431,8 @@ static void a_node_without_services_and_a_wrong_one(void **state)
                                         "{",
                                         "\"x\"",
                                         "{\"Services\"}",
+                                        "{\"Node\"}",
+                                        "{\"Node\":{}",
                                         "{\"Services\":7}",
                                         "{\"Services\":[7]}",
                                         "{\"Services\":[{]}",
