@@ -97,6 +97,7 @@ static void append_html(struct buf *out, struct str text)
 void reply_page(struct server_conn *conn, struct str base)
 {
     const struct asset *page = asset_find(STR("index.html"));
+    BUG_ON(!page); // it is built in
     struct buf out;
     buf_init(&out, SERVER_ANSWER_MAX);
     struct str rest = page->bytes;

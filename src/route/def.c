@@ -111,7 +111,7 @@ static void fill(struct route_def *def, const struct route_def_spec *spec, struc
 
 struct route_def *route_def_new(const struct route_def_spec *spec, struct err *err)
 {
-    struct url url;
+    struct url url = {0};
     if (parse_dst(spec->dst, &url, err) != 0)
         return NULL;
     const struct route_rule *rule = route_rule_get(spec, err);
