@@ -23,7 +23,7 @@ enum note_kind {
 
 struct note {
     enum note_kind kind;
-    const struct route_def *def; // or NULL
+    const struct route_def *def; // NULL with NOTE_NO_MATCH alone
     const struct route_def *other;
     uint32_t command; // index, for NOTE_NO_MATCH
 };

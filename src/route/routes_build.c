@@ -151,6 +151,7 @@ static void report(const struct routes *routes, const struct path_entry *entry,
                    const struct note *note, routes_problem_fn on_problem, void *ctx)
 {
     char reason[512];
+    BUG_ON(!note->def && note->kind != NOTE_NO_MATCH);
     struct str text = note->def ? note->def->rule->source_text : STR("");
     bool is_lost = note->kind == NOTE_DUPLICATE || note->kind == NOTE_BAD_HOST;
     const struct command *command;
