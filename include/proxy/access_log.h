@@ -57,7 +57,8 @@ struct arena;
 // with what is wrong.
 MUST_CHECK int access_format_compile(struct arena *arena, struct str text,
                                      const struct access_format **format, struct err *err);
-// Whether its lines tell of access_entry.sent.
+// Whether its lines tell of access_entry.received, .host or .scheme, and whether of .sent.
+bool access_format_needs_received_head(const struct access_format *format);
 bool access_format_needs_sent_head(const struct access_format *format);
 // Writes one line with its newline; what does not fit is cut. Control bytes, quotes, DEL and C1
 // controls from outside are escaped. Returns the length; 0 for an empty line, which is none, and

@@ -22,6 +22,7 @@ struct access_piece {
 
 struct access_format {
     bool is_json;
+    bool needs_received_head;
     bool needs_sent_head;
     size_t count;
     struct access_piece pieces[];
@@ -44,9 +45,11 @@ static void split_address(struct str addr, struct str *host, struct str *port)
 static void put_remote_host(struct line *line, const struct access_entry *entry)
 {
     bool has_brackets = is_ipv6(entry->client_ip);
-    line_put_cstr(line, has_brackets ? "[" : "");
+    if (has_brackets)
+        line_put_cstr(line, "[");
     line_put_escaped(line, entry->client_ip, LINE_SHORT_MAX);
-    line_put_cstr(line, has_brackets ? "]" : "");
+    if (has_brackets)
+        line_put_cstr(line, "]");
 }
 
 static void put_remote_port(struct line *line, const struct access_entry *entry)
@@ -225,17 +228,20 @@ static void put_time_unix_ns(struct line *line, const struct access_entry *entry
     X(upstream_request_uri) \
     X(upstream_request_url)
 
+// Fields that tell more of the request as it came than its first line.
+#define RECEIVED_FIELDS(X) \
+    X(request_args)        \
+    X(request_scheme)      \
+    X(request_url)
+
 #define OTHER_FIELDS(X)        \
     X(remote_addr)             \
     X(remote_host)             \
     X(remote_port)             \
     X(request)                 \
-    X(request_args)            \
     X(request_method)          \
     X(request_proto)           \
-    X(request_scheme)          \
     X(request_uri)             \
-    X(request_url)             \
     X(response_body_size)      \
     X(response_status)         \
     X(response_time_ms)        \
@@ -258,13 +264,17 @@ static void put_time_unix_ns(struct line *line, const struct access_entry *entry
 static const struct {
     struct str name;
     put_fn *put;
+    bool needs_received_head;
     bool needs_sent_head;
 } FIELDS[] = {
-#define X(name) {STR_INIT("$" #name), put_##name, true},
+#define X(name) {STR_INIT("$" #name), put_##name, true, true},
     SENT_FIELDS(X)
 #undef X
-#define X(name) {STR_INIT("$" #name), put_##name, false},
-        OTHER_FIELDS(X)
+#define X(name) {STR_INIT("$" #name), put_##name, true, false},
+        RECEIVED_FIELDS(X)
+#undef X
+#define X(name) {STR_INIT("$" #name), put_##name, false, false},
+            OTHER_FIELDS(X)
 #undef X
 };
 
@@ -283,7 +293,7 @@ static size_t name_len(struct str s)
 }
 
 // Cuts the next piece off; false when what begins like a field is none.
-static bool next_piece(struct str *rest, struct access_piece *piece, bool *needs_sent_head)
+static bool next_piece(struct str *rest, struct access_piece *piece, struct access_format *format)
 {
     static const struct str header = STR_INIT("$header.");
     struct str text = *rest;
@@ -302,8 +312,9 @@ static bool next_piece(struct str *rest, struct access_piece *piece, bool *needs
         piece->text = str_from(text, header.len);
         piece->text.len = name_len(piece->text);
         *rest = str_from(text, header.len + piece->text.len);
+        format->needs_received_head = true;
         // These two of the combined format are never changed: no need to keep more for them.
-        *needs_sent_head |=
+        format->needs_sent_head |=
             !str_ieq(piece->text, STR("Referer")) && !str_ieq(piece->text, STR("User-Agent"));
         return piece->text.len > 0;
     } else {
@@ -311,7 +322,8 @@ static bool next_piece(struct str *rest, struct access_piece *piece, bool *needs
         for (size_t i = 0; i < ARRAY_LEN(FIELDS); i++) {
             if (str_eq(piece->text, FIELDS[i].name)) {
                 piece->put = FIELDS[i].put;
-                *needs_sent_head |= FIELDS[i].needs_sent_head;
+                format->needs_received_head |= FIELDS[i].needs_received_head;
+                format->needs_sent_head |= FIELDS[i].needs_sent_head;
             }
         }
     }
@@ -362,7 +374,7 @@ int access_format_compile(struct arena *arena, struct str text, const struct acc
     for (struct str rest = text; rest.len > 0 && !is_json;) {
         struct access_piece *piece = &format->pieces[format->count++];
         size_t at = (size_t)(rest.ptr - text.ptr);
-        if (!next_piece(&rest, piece, &format->needs_sent_head))
+        if (!next_piece(&rest, piece, format))
             return bad_field(text, at, err);
         has_field |= piece->put || piece->is_header;
     }
@@ -371,6 +383,11 @@ int access_format_compile(struct arena *arena, struct str text, const struct acc
                        "must be common, combined, json or a text with fields like $request");
     *out = format;
     return 0;
+}
+
+bool access_format_needs_received_head(const struct access_format *format)
+{
+    return format->is_json || format->needs_received_head;
 }
 
 bool access_format_needs_sent_head(const struct access_format *format)

@@ -43,7 +43,8 @@ static size_t hex_escape(char *out, const char *prefix, unsigned char c)
     return len + 2;
 }
 
-// The escape of the first character of s for a plain line: all but printable ASCII as \xNN.
+// The escape of the first character of s, which needs one, for a plain line: \xNN for all that is
+// not printable ASCII.
 static size_t escape_plain(struct str s, char *out, size_t *taken)
 {
     unsigned char c = (unsigned char)*s.ptr;
@@ -52,10 +53,6 @@ static size_t escape_plain(struct str s, char *out, size_t *taken)
         out[0] = '\\';
         out[1] = (char)c;
         return 2;
-    }
-    if (c >= 0x20 && c < 0x7f) {
-        out[0] = (char)c;
-        return 1;
     }
     return hex_escape(out, "\\x", c);
 }
@@ -80,52 +77,82 @@ static size_t escape_json(struct str s, char *out, size_t *taken)
     return len;
 }
 
+// High bits of bytes, little-endian: of eight, whether any is a control, a quote, a backslash, DEL
+// or above ASCII.
+static bool has_odd_byte(const char *at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    uint64_t quote = bytes ^ (ones * '"'), backslash = bytes ^ (ones * '\\');
+    uint64_t below_space = (bytes - ones * ' ') & ~bytes;
+    uint64_t is_quote = (quote - ones) & ~quote, is_backslash = (backslash - ones) & ~backslash;
+    return ((bytes | (bytes + ones) | below_space | is_quote | is_backslash) & highs) != 0;
+}
+
+// How many bytes s begins with that stand for themselves in either form.
+static size_t plain_len(struct str s)
+{
+    size_t len = 0;
+    while (len + 8 <= s.len && !has_odd_byte(s.ptr + len))
+        len += 8;
+    for (; len < s.len; len++) {
+        unsigned char c = (unsigned char)s.ptr[len];
+        if (c < ' ' || c >= 0x7f || c == '"' || c == '\\')
+            break;
+    }
+    return len;
+}
+
 void line_put_escaped(struct line *line, struct str s, size_t max)
 {
-    size_t start = line->len;
+    size_t end = line->len + max - 3;
     while (s.len) {
         char piece[8];
-        size_t taken;
-        size_t len = line->is_json ? escape_json(s, piece, &taken) : escape_plain(s, piece, &taken);
-        if (line->len - start + len > max - 3) {
+        size_t taken = plain_len(s);
+        struct str text = str_upto(s, taken);
+        bool is_escape = taken == 0;
+        if (is_escape)
+            text = str_make(piece, line->is_json ? escape_json(s, piece, &taken)
+                                                 : escape_plain(s, piece, &taken));
+        // Half an escape would say something else, half a run is what there is room for.
+        if (line->len + text.len > end) {
+            line_put(line, is_escape ? STR_NULL : str_upto(text, end - line->len));
             line_put_cstr(line, "...");
             return;
         }
-        if (len > line->max - line->len)
-            return; // half an escape would say something else
-        line_put(line, str_make(piece, len));
+        if (is_escape && text.len > line->max - line->len)
+            return;
+        line_put(line, text);
         s = str_from(s, taken);
     }
 }
 
-static void split_time(uint64_t wall_us, struct tm *utc)
-{
-    time_t seconds = (time_t)(wall_us / 1000000);
-    gmtime_r(&seconds, utc);
-}
+// Both forms of one second without its fraction: most lines are of the same one as the line before.
+struct second {
+    uint64_t at;
+    char common[64];
+    char rfc3339[64];
+};
 
-static void put_clock(struct line *line, const struct tm *utc)
+static const struct second *second_of(uint64_t wall_us)
 {
-    line_put_padded(line, (uint64_t)utc->tm_hour, 2);
-    line_put_cstr(line, ":");
-    line_put_padded(line, (uint64_t)utc->tm_min, 2);
-    line_put_cstr(line, ":");
-    line_put_padded(line, (uint64_t)utc->tm_sec, 2);
+    static _Thread_local struct second last = {.at = UINT64_MAX};
+    time_t seconds = (time_t)(wall_us / 1000000);
+    if (last.at != (uint64_t)seconds) {
+        struct tm utc;
+        gmtime_r(&seconds, &utc);
+        last.at = (uint64_t)seconds;
+        // The names are English whatever the locale: the process never sets one.
+        strftime(last.common, sizeof last.common, "%d/%b/%Y:%H:%M:%S +0000", &utc);
+        strftime(last.rfc3339, sizeof last.rfc3339, "%Y-%m-%dT%H:%M:%S", &utc);
+    }
+    return &last;
 }
 
 void line_put_time_common(struct line *line, uint64_t wall_us)
 {
-    static const char MONTHS[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm utc;
-    split_time(wall_us, &utc);
-    line_put_padded(line, (uint64_t)utc.tm_mday, 2);
-    line_put_cstr(line, "/");
-    line_put(line, str_make(&MONTHS[3 * utc.tm_mon], 3));
-    line_put_cstr(line, "/");
-    line_put_padded(line, (uint64_t)utc.tm_year + 1900, 4);
-    line_put_cstr(line, ":");
-    put_clock(line, &utc);
-    line_put_cstr(line, " +0000");
+    line_put_cstr(line, second_of(wall_us)->common);
 }
 
 // The decimals of a second.
@@ -140,15 +167,7 @@ static void put_fraction(struct line *line, uint64_t us, unsigned decimals)
 
 void line_put_time_rfc3339(struct line *line, uint64_t wall_us, unsigned decimals)
 {
-    struct tm utc;
-    split_time(wall_us, &utc);
-    line_put_padded(line, (uint64_t)utc.tm_year + 1900, 4);
-    line_put_cstr(line, "-");
-    line_put_padded(line, (uint64_t)utc.tm_mon + 1, 2);
-    line_put_cstr(line, "-");
-    line_put_padded(line, (uint64_t)utc.tm_mday, 2);
-    line_put_cstr(line, "T");
-    put_clock(line, &utc);
+    line_put_cstr(line, second_of(wall_us)->rfc3339);
     if (decimals > 0)
         put_fraction(line, wall_us, decimals);
     line_put_cstr(line, "Z");

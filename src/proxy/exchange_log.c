@@ -26,14 +26,29 @@ void exchange_keep_sent_head(struct exchange *exchange, const char *bytes, size_
     (void)ignored;
 }
 
+// The first line of a head that was accepted, which therefore has one space on either side of the
+// target; empty lines may stand before it.
+static void read_start_line(struct str head, struct access_entry *entry)
+{
+    while (str_starts_with(head, STR("\r\n")))
+        head = str_from(head, 2);
+    size_t space = (size_t)str_find_char(head, ' ');
+    entry->method = str_upto(head, space);
+    head = str_from(head, space + 1);
+    entry->target = str_upto(head, (size_t)str_find_char(head, ' '));
+}
+
 // The heads were kept for this: their spans died with the read that brought them.
 static void read_heads(struct exchange *exchange, struct access_entry *entry)
 {
     struct worker *worker = exchange->worker;
-    if (exchange->request &&
-        http_parse_request(&worker->request_head, block_start(exchange->request),
-                           exchange->request_head_len,
-                           &worker->config->request_limits) == HTTP_ACCEPTED) {
+    struct str bytes = exchange->request
+                           ? str_make(block_start(exchange->request), exchange->request_head_len)
+                           : STR_NULL;
+    if (bytes.len && !access_format_needs_received_head(worker->config->access_log)) {
+        read_start_line(bytes, entry);
+    } else if (bytes.len && http_parse_request(&worker->request_head, bytes.ptr, bytes.len,
+                                               &worker->config->request_limits) == HTTP_ACCEPTED) {
         const struct http_head *head = &worker->request_head;
         const struct http_forward forward = {
             .is_peer_trusted = exchange->stream->is_peer_trusted,
@@ -76,8 +91,20 @@ static void describe_target(const struct target *target, struct access_entry *en
 {
     entry->service = target->rule->service;
     entry->upstream = target_host_header(target);
-    ptrdiff_t end = str_find(target_dst(target), STR("://"));
-    entry->upstream_scheme = str_upto(target_dst(target), end < 0 ? 0 : (size_t)end);
+    struct str dst = target_dst(target);
+    ptrdiff_t colon = str_find_char(dst, ':');
+    if (colon > 0 && str_starts_with(str_from(dst, (size_t)colon), STR("://")))
+        entry->upstream_scheme = str_upto(dst, (size_t)colon);
+}
+
+// "host/path", cut where it is longer than any line tells.
+static struct str join_route(const struct route_rule *rule, char *room, size_t size)
+{
+    struct str host = str_upto(rule->host, size);
+    struct str path = str_upto(rule->path, size - host.len);
+    memcpy(room, host.ptr, host.len);
+    memcpy(room + host.len, path.ptr, path.len);
+    return str_make(room, host.len + path.len);
 }
 
 void exchange_log(struct exchange *exchange)
@@ -105,12 +132,9 @@ void exchange_log(struct exchange *exchange)
         entry.request_id = request_id_text(exchange->request_id, request_id);
     }
     char route[512];
-    const struct target *target = exchange->target;
-    if (target) {
-        int len = snprintf(route, sizeof route, "%.*s%.*s", STR_FMT(target->rule->host),
-                           STR_FMT(target->rule->path));
-        entry.route = str_make(route, MIN((size_t)len, sizeof route - 1));
-        describe_target(target, &entry);
+    if (exchange->target) {
+        entry.route = join_route(exchange->target->rule, route, sizeof route);
+        describe_target(exchange->target, &entry);
     }
     access_log_entry(worker, &entry);
 }

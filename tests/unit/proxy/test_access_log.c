@@ -296,6 +296,15 @@ static void texts_are_read_as_fabio_reads_them(void **state)
 static void only_what_needs_it_keeps_the_sent_head(void **state)
 {
     (void)state;
+    assert_false(access_format_needs_received_head(compiled("common")));
+    assert_false(access_format_needs_received_head(compiled("$request_uri $response_status x")));
+    assert_true(access_format_needs_received_head(compiled("combined")));
+    assert_true(access_format_needs_received_head(compiled("json")));
+    assert_true(access_format_needs_received_head(compiled("$request_scheme $request")));
+    assert_true(access_format_needs_received_head(compiled("$request_url")));
+    assert_true(access_format_needs_received_head(compiled("$request_args")));
+    assert_true(access_format_needs_received_head(compiled("$request_host")));
+    assert_true(access_format_needs_received_head(compiled("$header.Accept")));
     assert_false(access_format_needs_sent_head(compiled("common")));
     assert_false(access_format_needs_sent_head(compiled("combined")));
     assert_false(access_format_needs_sent_head(compiled("json")));
