@@ -30,7 +30,7 @@
 
 enum {
     PER_SOURCE = 5000, // connections from one loopback address
-    SLICES = 100,      // of a period: so many groups of connections have their turn one by one
+    SLICES = 1000,     // of a period: so many groups of connections have their turn one by one
     SIP_MS = 1000,
     EVENTS = 256,
     FDS = 1 << 16,
