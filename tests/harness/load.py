@@ -15,6 +15,9 @@ from .process import SLOWNESS
 _context = multiprocessing.get_context("spawn")
 
 
+LATENCIES_MAX = 1_000_000  # of each process; beyond, the latest
+
+
 class Load:
     """Closed-loop keep-alive load: each connection sends its next request when the answer is complete.
 
@@ -173,7 +176,11 @@ def _generate(port, requests, connections, pause, stop, progress, failed, pipe):
             return next_request(connection)
         count += 1
         progress.value += 1
-        latencies_us.append(int((time.monotonic() - connection.sent_at) * 1e6))
+        took_us = int((time.monotonic() - connection.sent_at) * 1e6)
+        if count <= LATENCIES_MAX:
+            latencies_us.append(took_us)
+        else:
+            latencies_us[count % LATENCIES_MAX] = took_us
         answers[rest] = answers.get(rest, 0) + 1
         connection.buffer = b""
         connection.is_waiting = False

@@ -37,6 +37,7 @@ def test_no_get_is_lost(fault):
         assert faults > REQUESTS / 20, "the origins were too well-behaved for a test"
         if fault in BEFORE:
             assert tagway.metric("tagway_target_retries_total") == faults
+        print(f"{faults} faults in {REQUESTS} requests")
 
 
 @pytest.mark.parametrize("fault", LATE)
@@ -79,6 +80,7 @@ def test_no_post_is_delivered_twice(fault, opts):
         assert len(load.outcomes) == REQUESTS
         if fault in BEFORE:
             assert load.failures() == {502: faults}
+        print(f"{faults} faults in {REQUESTS} requests")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
