@@ -18,7 +18,7 @@
 #include "base/mem.h"
 #include "world.h"
 
-enum { DEADLINE_MS = 10000 };
+enum { DEADLINE_MS = 60000 };
 
 extern struct world world;
 extern struct admin *admin;
