@@ -134,4 +134,18 @@ void sock_close(struct sock *sock, bool with_reset);
 // Whether bytes or FIN are already waiting to be read, or the connection has failed (one recv with
 // MSG_PEEK).
 bool sock_is_readable_now(struct sock *sock);
+
+// Of a sock that is not read, what the kernel knows of its peer (one system call). A FIN behind
+// bytes for which the kernel has no room has not come yet.
+enum sock_peer {
+    SOCK_PEER_THERE,
+    SOCK_PEER_ENDED, // its FIN stands behind what waits to be read
+    SOCK_PEER_GONE,  // it has reset the connection
+};
+enum sock_peer sock_ask_peer(const struct sock *sock);
+// Bytes that wait to be read (of the wire, with TLS).
+size_t sock_waiting_bytes(const struct sock *sock);
+// Copies the first of them, which stay where they are. Returns how many.
+size_t sock_peek(const struct sock *sock, char *room, size_t len);
+
 int sock_fd(const struct sock *sock);

@@ -21,6 +21,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -435,6 +436,27 @@ bool sock_is_readable_now(struct sock *sock)
     char byte;
     ssize_t n = recv(sock_fd(sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+enum sock_peer sock_ask_peer(const struct sock *sock)
+{
+    struct pollfd peer = {.fd = sock_fd(sock), .events = POLLRDHUP};
+    if (poll(&peer, 1, 0) != 1)
+        return SOCK_PEER_THERE;
+    // Not POLLHUP: both sides may have ended in good order.
+    return peer.revents & POLLERR ? SOCK_PEER_GONE : SOCK_PEER_ENDED;
+}
+
+size_t sock_waiting_bytes(const struct sock *sock)
+{
+    int count = 0;
+    return ioctl(sock_fd(sock), SIOCINQ, &count) == 0 && count > 0 ? (size_t)count : 0;
+}
+
+size_t sock_peek(const struct sock *sock, char *room, size_t len)
+{
+    ssize_t got = recv(sock_fd(sock), room, len, MSG_PEEK | MSG_DONTWAIT);
+    return got > 0 ? (size_t)got : 0;
 }
 
 int sock_fd(const struct sock *sock)

@@ -5,7 +5,8 @@
 // answers through the stream's functions and ends with finish; (4) what came behind the request is
 // fed next, or the connection is idle again. Failure modes: a refused head is answered and lingers;
 // a timeout closes (408 when part of a head is there); a FIN in IDLE closes, while BUSY it is
-// remembered (a half-closed client still gets its answer); a reset aborts the exchange.
+// remembered (a half-closed client still gets its answer); a reset aborts the exchange. Who is not
+// read, since the target does not take or the next request is here, is asked for twice a second.
 #include "proxy/client.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "base/mem.h"
 #include "http/compose.h"
 #include "http/verify.h"
+#include "proxy/absence.h"
 #include "proxy/access_log.h"
 #include "proxy/exchange.h"
 #include "proxy/room.h"
@@ -26,6 +28,7 @@ enum {
     LINGER_MS = 1000,                 // RFC 9112 section 9.6: close in stages
     LINGER_BYTES = 1 << 20, // what may be on its way when we answer fills the buffers of both sides
     DRAIN_IDLE_MS = 1000,   // an idle connection outlives the start of draining by so much
+    ASK_MS = 500,           // how often it is looked whether who is not read has left
 };
 
 static struct client *client_of(struct sock *sock)
@@ -35,6 +38,7 @@ static struct client *client_of(struct sock *sock)
 
 static void arm(struct client *client, uint32_t delay_ms)
 {
+    client->is_asked = false;
     net_loop_arm(&client->stream.worker->loop, &client->timer, delay_ms);
 }
 
@@ -273,7 +277,10 @@ static void await_body(struct stream *stream)
     } else {
         client->rate_window_ends_ms = 0;
     }
-    arm(client, until(client, delay_ms, client->write_deadline_ms));
+    delay_ms = until(client, delay_ms, client->write_deadline_ms);
+    bool must_ask = !client->sock.is_reading && (delay_ms == 0 || delay_ms > ASK_MS);
+    arm(client, UNLIKELY(must_ask) ? ASK_MS : delay_ms);
+    client->is_asked = must_ask;
 }
 
 // Keeps bytes for later. False: shortage or too many; the client was closed, with its exchange.
@@ -438,8 +445,10 @@ static void on_data(struct sock *sock, char *bytes, size_t len)
         bytes += used;
         len -= used;
         if (client->state == CLIENT_BUSY) {
-            if (keep_input(client, bytes, len, PIPELINE_MAX))
+            if (keep_input(client, bytes, len, PIPELINE_MAX)) {
                 read_stop(&client->stream);
+                await_body(&client->stream);
+            }
             return;
         }
         client_feed(client, bytes, len, false);
@@ -573,10 +582,24 @@ static void count_timeout(struct client *client)
         counter_add(&counters->idle_timeouts, 1);
 }
 
+// Who is not read is not heard when he leaves.
+static void ask(struct client *client)
+{
+    struct exchange *exchange = client->stream.exchange;
+    if (!client->sock.is_reading && client_has_left(exchange, &client->sock))
+        exchange_abort(exchange, true);
+    else
+        await_body(&client->stream);
+}
+
 static void on_timer(struct timer *timer)
 {
     struct client *client = CONTAINER_OF(timer, struct client, timer);
     struct exchange *exchange = client->stream.exchange;
+    if (client->is_asked && exchange) {
+        ask(client);
+        return;
+    }
     bool is_too_late = client->write_deadline_ms &&
                        net_loop_now_ms(&client->stream.worker->loop) >= client->write_deadline_ms;
     if (has_more_time(client, is_too_late))

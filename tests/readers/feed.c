@@ -174,6 +174,7 @@ static bool take(unsigned number, struct batch *batch)
     request->line = keep(batch, line, (size_t)len);
     request->fields = keep_fields(&head, batch);
     request->is_upgrade = head.is_upgrade;
+    request->goes_alone = head.is_upgrade || head.expects_continue;
     const struct http_field *key = http_find_name(&head, STR("Sec-WebSocket-Key"));
     request->has_websocket_key = key && key->value.len == WEBSOCKET_KEY_LEN;
     request->has_double_field = has_double_field(&head);
@@ -227,8 +228,6 @@ void feed_play(struct str stream, struct batch *batch)
         for (unsigned i = 0; i < world.origin_count; i++)
             has_moved |= take(i, batch);
     }
-    world_fin(client);
-    world_settle(&world);
     check_world(&world);
     clean_up();
 }

@@ -26,6 +26,8 @@ struct request {
     struct str stream; // what the client sent
     bool is_head;
     bool is_upgrade;
+    bool
+        goes_alone; // nothing may be sent before its predecessor's answer, nor behind it before its
     bool has_websocket_key; // one as RFC 6455 asks for, 24 bytes
     bool has_double_field;  // twice what nginx takes once
     bool has_odd_method;    // other than letters in upper case, '-' and '_'

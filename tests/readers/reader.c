@@ -43,6 +43,16 @@ static bool is_upgrade_without_key(const struct request *request)
     return request->is_upgrade && !request->has_websocket_key;
 }
 
+// "METHOD target host": a label of the host is empty, or all of it.
+static bool has_empty_label(const struct request *request)
+{
+    struct str host = request->line;
+    for (ptrdiff_t space; (space = str_find_char(host, ' ')) >= 0;)
+        host = str_from(host, (size_t)space + 1);
+    return str_find(host, STR("..")) >= 0 || str_eq(host, STR(".")) ||
+           str_starts_with(host, STR(".:"));
+}
+
 static bool has_double_field(const struct request *request)
 {
     return request->has_double_field;
@@ -76,6 +86,7 @@ const struct reader_reason READER_REASONS[] = {
     {"nginx", "a method of other bytes than A-Z, '-' and '_'", has_odd_method},
     {"nginx", "a % without two hexadecimal digits in the target", has_bad_escape},
     {"nginx", "a field twice that it takes once, as Expect", has_double_field},
+    {"nginx", "a host with an empty label", has_empty_label},
     {"haproxy", "an upgrade to websocket without a Sec-WebSocket-Key of 24 bytes",
      is_upgrade_without_key},
     {"haproxy", "a field name of 256 bytes", has_long_name},
@@ -327,12 +338,17 @@ static unsigned run_window(struct reader *reader, const struct batch *batch, uns
     unsigned count = 0;
     size_t len = 0;
     reach(reader);
+    // An upgrade may be answered in another protocol, so that Node drops what stands behind it; and
+    // its 100 it sends behind the head of the answer when that has to wait for another's. To a
+    // target requests go one at a time.
     while (first + count < batch->count && count < WINDOW_REQUESTS && len < WINDOW_BYTES) {
-        struct str bytes = batch->requests[first + count++].bytes;
-        memcpy(reader->out + len, bytes.ptr, bytes.len);
-        len += bytes.len;
-        // It may be answered in another protocol: nobody sends HTTP behind it, and Node drops that.
-        if (batch->requests[first + count - 1].is_upgrade)
+        const struct request *request = &batch->requests[first + count];
+        if (count > 0 && request->goes_alone)
+            break;
+        memcpy(reader->out + len, request->bytes.ptr, request->bytes.len);
+        len += request->bytes.len;
+        count++;
+        if (request->goes_alone)
             break;
     }
     send_all(reader, str_make(reader->out, len));
