@@ -83,7 +83,8 @@ struct command_ref {
 struct candidate {
     struct route_def *def;
     double fixed;
-    bool is_none; // weight 0 that means no traffic
+    bool is_none;    // weight 0 that means no traffic
+    uint32_t before; // number of the one before in its chain, 0: none; duplicate.c
 };
 
 // Buffers that are kept from route to route.
@@ -93,6 +94,12 @@ struct workspace {
     uint32_t *slots;
     size_t cap;
     size_t count;
+    // duplicate.c: the last candidate of each chain, by its number; how many are in chains, and how
+    // many were ever looked at.
+    uint32_t *chains;
+    size_t chain_count;
+    size_t chained;
+    uint64_t compared;
 };
 
 struct routes {

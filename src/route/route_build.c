@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "duplicate.h"
 #include "entry.h"
 
 void workspace_fini(struct workspace *work)
@@ -16,6 +17,7 @@ void workspace_fini(struct workspace *work)
     mem_free(work->candidates);
     mem_free(work->shares);
     mem_free(work->slots);
+    mem_free(work->chains);
     *work = (struct workspace){0};
 }
 
@@ -63,8 +65,10 @@ static int add_candidate(struct routes *routes, struct route_def *def)
     int rc = workspace_reserve(work, work->count + 1);
     if (rc != 0)
         return rc;
-    work->candidates[work->count++] = (struct candidate){
-        def, def->rule->weight, means_none(routes, def->rule->has_weight, def->rule->weight)};
+    work->candidates[work->count++] =
+        (struct candidate){.def = def,
+                           .fixed = def->rule->weight,
+                           .is_none = means_none(routes, def->rule->has_weight, def->rule->weight)};
     return 0;
 }
 
@@ -103,15 +107,13 @@ static int add_services(struct routes *routes, struct path_entry *entry)
 
 static int apply_add(struct routes *routes, struct path_entry *entry, struct route_def *def)
 {
-    const struct workspace *work = &routes->work;
-    for (size_t i = 0; i < work->count; i++) {
-        const struct candidate *old = &work->candidates[i];
-        if (is_up(old) && route_def_is_duplicate(def, old->def, old->fixed))
-            return note_duplicate(entry, def, old->def);
-    }
+    const struct candidate *old;
+    int rc = duplicate_find(&routes->work, def, &old);
+    if (rc != 0 || old)
+        return rc != 0 ? rc : note_duplicate(entry, def, old->def);
     const char *warning = route_def_warning(def);
     if (warning) {
-        int rc = notes_add(&entry->next_notes, (struct note){NOTE_OPTION, def, NULL, 0});
+        rc = notes_add(&entry->next_notes, (struct note){NOTE_OPTION, def, NULL, 0});
         if (rc != 0)
             return rc;
     }
@@ -148,6 +150,8 @@ static void apply_del(struct routes *routes, const struct command *command)
         if (!is_selected(command, work->candidates[i].def))
             work->candidates[kept++] = work->candidates[i];
     }
+    if (kept < work->count)
+        duplicate_forget(work);
     work->count = kept;
 }
 
@@ -411,6 +415,7 @@ int route_build(struct routes *routes, struct path_entry *entry, uint64_t versio
 {
     struct workspace *work = &routes->work;
     work->count = 0;
+    duplicate_forget(work);
     entry->next_node = NULL;
     entry->next_notes.count = 0;
     if (entry->host->bad_reason)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "entry.h"
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -279,6 +280,71 @@ static void commands_apply_in_the_order_of_the_text(void **state)
     }
     table_free(table);
     routes_free(routes);
+}
+
+enum { MANY = 20000, LINE_MAX_LEN = 96 };
+
+// `count` targets of one route, each line given twice where is_twice, and what stands behind them.
+static void set_many(struct routes *routes, size_t count, bool is_twice, const char *behind)
+{
+    char *text = mem_alloc(2 * count * LINE_MAX_LEN + LINE_MAX_LEN + strlen(behind));
+    assert_non_null(text);
+    size_t used = 0;
+    for (size_t i = 0; i < (is_twice ? 2 : 1) * count; i++)
+        used += (size_t)sprintf(text + used, "route add s%zu a/ http://h:%zu/ tags \"t%zu\"\n",
+                                i % count % 2, 1000 + i % count / 4, i % count / 2 % 2);
+    strcpy(text + used, behind);
+    routes_set_text(routes, text);
+    mem_free(text);
+}
+
+// With a comparison of each with each it would be 200 million.
+static void many_commands_for_one_route_are_not_compared_with_each_other(void **state)
+{
+    (void)state;
+    struct bindings bindings;
+    struct routes *routes = routes_make(&bindings, NULL);
+    set_many(routes, MANY, false, "");
+    struct table *table = routes_build_now(routes);
+    assert_int_equal(table_target_count(table), MANY);
+    assert_in_range(routes->work.compared, MANY / 100, 4 * MANY);
+    table_free(table);
+    routes_free(routes);
+    assert_int_equal(bindings.bound, 0);
+}
+
+static void duplicates_among_many_are_found_whatever_came_between(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *behind;
+        uint32_t count;
+    } rows[] = {
+        {"", 100},
+        {"route add s0 a/ http://h:1000/ tags \"t1\"", 100},
+        {"route add s0 a/ http://h:1000/", 101},
+        {"route add s0 a/ http://h:1000/ weight 0.5 tags \"t0\"", 101},
+        {"route del s0 a/ http://h:1000/\n"
+         "route add s0 a/ http://h:1000/ tags \"t0\"\n"
+         "route add s0 a/ http://h:1000/ tags \"t0\"\n"
+         "route add s1 a/ http://h:1024/ tags \"t1\"",
+         99},
+        {"route weight s0 a/ weight 0.5 tags \"t0\"\n"
+         "route add s0 a/ http://h:1000/ tags \"t0\"\n"
+         "route add s0 a/ http://h:1000/ tags \"t1\"",
+         101},
+        {"route del s0\nroute del s1\nroute add s0 a/ http://h:1000/", 1},
+    };
+    struct bindings bindings;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct routes *routes = routes_make(&bindings, NULL);
+        set_many(routes, 100, true, rows[i].behind);
+        struct table *table = routes_build_now(routes);
+        assert_int_equal(find(table, "a", "/")->count, rows[i].count);
+        table_free(table);
+        routes_free(routes);
+        assert_int_equal(bindings.bound, 0);
+    }
 }
 
 static void problems_are_told_at_each_build(void **state)
@@ -636,6 +702,8 @@ int main(void)
         cmocka_unit_test(of_equal_targets_one_that_is_up_wins),
         cmocka_unit_test(emptied_routes_and_hosts_disappear),
         cmocka_unit_test(commands_apply_in_the_order_of_the_text),
+        cmocka_unit_test(many_commands_for_one_route_are_not_compared_with_each_other),
+        cmocka_unit_test(duplicates_among_many_are_found_whatever_came_between),
         cmocka_unit_test(problems_are_told_at_each_build),
         cmocka_unit_test(identical_definitions_can_go_one_by_one),
         cmocka_unit_test(any_allocation_may_fail),
