@@ -198,21 +198,23 @@ def test_a_kept_connection_is_moved_over(tmp_path):
 
 
 def test_a_request_behind_an_answer_of_the_admin_listener_is_answered(tmp_path):
-    """The answer that is being written has said that the connection goes on."""
+    """The answer that is being written has said that the connection goes on. A websocket keeps the old process."""
     # More than the buffers between a server and a client hold who does not read.
     path = "x" * 1000
     table = "".join(f"route add svc {number}.example.com/{path} http://127.0.0.1:1/\n" for number in range(5000))
-    with Upgraded(tmp_path, "", table) as tagway:
-        with Client(tagway.admin_port, receive_buffer=4096) as client:
-            host = f"127.0.0.1:{tagway.admin_port}"
-            client.send(format_request(target="/api/routes", host=host) + format_request(target="/ready", host=host))
-            head = client.read_head()
-            assert head.get("connection") == "keep-alive"
-            tagway.upgrade()
-            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-            client.read_body(head)
-            response = client.read_response()
-            assert (response.status, response.get("connection")) == (200, "close")
+    with ScriptedOrigin(websocket_echo) as echo:
+        with Upgraded(tmp_path, "", table + route(echo, "/ws"), {"proxy.shutdownwait": "1h"}) as tagway:
+            with Client(tagway.admin_port, receive_buffer=4096) as client, tagway.connect() as tunnel:
+                assert tunnel.request(target="/ws", fields=UPGRADE).status == 101
+                host = f"127.0.0.1:{tagway.admin_port}"
+                client.send(format_request(target="/api/routes", host=host) + format_request(target="/ready", host=host))
+                head = client.read_head()
+                assert head.get("connection") == "keep-alive"
+                tagway.upgrade()
+                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+                client.read_body(head)
+                response = client.read_response()
+                assert (response.status, response.get("connection")) == (200, "close")
 
 
 @pytest.mark.parametrize("wait, is_cut", [("1s", True), ("20s", False)])
