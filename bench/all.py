@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Every measuring tool in turn, each into bench/results/TOOL.json, and docs/performance.md rewritten after each.
-Wants a quiet machine for about 33 minutes. --short: the same with so few rounds that the figures say little, to
+Wants a quiet machine for about 35 minutes. --short: the same with so few rounds that the figures say little, to
 see that all of it runs; without another --results nothing of docs/ is changed by that."""
 
 import argparse
