@@ -50,12 +50,12 @@ def many_routes(origin):
     return "\n".join([*lines, f"route add shop {HOST}/ {target}", ""])
 
 
-# name: (routes, further options)
+# name: (routes, what is asked for, further options)
 VARIANTS = {
-    "as it comes": (one_route, {}),
-    "access log on": (one_route, {"log.access.target": "stdout"}),
-    "gzip on, for other types": (one_route, {"proxy.gzip.contenttype": "^text/html$"}),
-    "10,000 routes": (many_routes, {}),
+    "as it comes": (one_route, "/128", {}),
+    "access log on": (one_route, "/128", {"log.access.target": "stdout"}),
+    "gzip on, for other types": (one_route, "/128", {"proxy.gzip.contenttype": "^text/html$"}),
+    "10,000 routes": (many_routes, "/path/2500", {}),
 }
 # (what is counted, variant, connections)
 FIGURES = [("instructions", name, 32) for name in VARIANTS]
@@ -71,10 +71,11 @@ class World:
 
     def __init__(self, tagway, scratch):
         self.tagway, self.scratch = tagway, scratch
-        self.port = free_port()
-        os.makedirs(f"{scratch}/files")
-        with open(f"{scratch}/files/128", "w", encoding="ascii") as file:
-            file.write("x" * 128)
+        self.port, self.path = free_port(), "/128"
+        os.makedirs(f"{scratch}/files/path")
+        for _, path, _ in VARIANTS.values():
+            with open(f"{scratch}/files{path}", "w", encoding="ascii") as file:
+                file.write("x" * 128)
         if os.getuid() == 0:
             subprocess.run(["chmod", "-R", "a+rX", scratch], check=True)
         self.origin_port = free_port()
@@ -85,7 +86,7 @@ class World:
 
     @contextlib.contextmanager
     def serving(self, variant, under=()):
-        routes, options = VARIANTS[variant]
+        routes, self.path, options = VARIANTS[variant]
         path = f"{self.scratch}/routes"
         with open(path, "w", encoding="ascii") as file:
             file.write(routes(self.origin_port))
@@ -103,7 +104,7 @@ class World:
     def load(self, connections, requests):
         fields = [part for key, value in HEADERS.items() for part in ("-H", f"{key}: {value}")]
         result = subprocess.run(["h2load", "--h1", "-t1", f"-c{connections}", f"-n{requests}", *fields,
-                                 f"--connect-to=127.0.0.1:{self.port}", f"http://{HOST}/128"], capture_output=True, text=True, check=False)
+                                 f"--connect-to=127.0.0.1:{self.port}", f"http://{HOST}{self.path}"], capture_output=True, text=True, check=False)
         if f"{requests} 2xx" not in result.stdout:
             raise AssertionError(f"not all requests were answered\n{result.stdout}{result.stderr}")
 
