@@ -40,6 +40,7 @@ struct sock_events {
 enum {
     SOCK_PACE_MIN = 4 << 10, // a paced read is no smaller
     SOCK_PACE_FROM = 16 << 10,
+    SOCK_HEAD_WORTH = 4 << 10, // is read of a message whose body will pass unseen
     // What the kernel holds for a peer beyond what is on its way: its own maximum is megabytes for
     // each one that does not read, and what it grants all sockets together is soon used up by them.
     SOCK_NOTSENT_MAX = 128 << 10,
@@ -62,11 +63,12 @@ struct sock {
     uint32_t splice_max;      // bytes that may come through the loop's pipe; 0: none
     bool is_reading;
     bool is_closing;
-    bool is_ending;    // sock_end was called
-    bool has_sent_end; // FIN is out
-    bool is_broken;    // writing has failed
-    bool holds_output; // the layer cannot send yet what was written
-    bool holds_input;  // the layer has something of the peer's that the owner has not heard yet
+    bool is_ending;      // sock_end was called
+    bool has_sent_end;   // FIN is out
+    bool is_broken;      // writing has failed
+    bool may_read_ahead; // on_data is under way, and more has come than it is told of
+    bool holds_output;   // the layer cannot send yet what was written
+    bool holds_input;    // the layer has something of the peer's that the owner has not heard yet
 };
 
 // 0 or a negative err_code; nothing to undo then. Once it has succeeded the sock must be closed.
@@ -112,6 +114,10 @@ struct sock_ahead {
 // read little is held here; and lets large pieces of plain socks pass through the loop's pipe
 // (on_piped). Costs a system call for large pieces only, or once the pace is slow.
 void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct sock_ahead ahead);
+// Within on_data of a source, after sock_pace and before what it brought is written: what has come
+// behind is taken to the loop's pipe, so that it goes out in one packet with that; on_piped
+// follows. Else nothing happens.
+void sock_read_ahead(struct sock *source);
 // Sends what lies in the loop's pipe, as sock_write; not through a layer.
 MUST_CHECK int sock_write_piped(struct sock *sock);
 // The next read brings what any connection's may: nothing is known of it.

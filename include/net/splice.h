@@ -16,9 +16,9 @@
 enum {
     // Below, the two calls cost as much as copying.
     SPLICE_MIN = 32 << 10,
-    // Larger pieces are fewer calls, but what many connections have on its way falls out of the
-    // caches: at half of this, and at twice, large bodies cost more.
-    SPLICE_MAX = 224 << 10,
+    // What the peer's window takes is mostly more. No multiple of 64 KiB: the kernel sends in about
+    // such pieces, and a packet of a few bytes behind each would cost as much as a whole one.
+    SPLICE_MAX = 480 << 10,
 };
 
 struct splice {

@@ -36,7 +36,7 @@ enum {
     SENDING_MAX = 8,
     LAYER_HELD_MAX = 17 << 10, // the layer may have most of a record already
     FIT_MIN = 256,
-    PIPED_PER_TURN = 4, // pieces of one connection: then it is the turn of others
+    PIPED_PER_TURN = 1 << 20, // bytes of one connection: then it is the turn of others
 };
 
 struct sock_flush {
@@ -102,22 +102,40 @@ static size_t fill_pipe(struct sock *sock)
     return got > 0 ? (size_t)got : 0;
 }
 
+void sock_read_ahead(struct sock *sock)
+{
+    if (sock->may_read_ahead && sock->splice_max != 0)
+        fill_pipe(sock);
+}
+
 // Hands on what lies in the pipe, and more while it comes as fast as it goes.
 static void pass_piped(struct sock *sock)
 {
     struct splice *pipe = &sock->loop->splice;
-    size_t asked, got = pipe->held;
-    for (int pieces = 1;; pieces++) {
+    size_t asked, got = pipe->held, passed = 0;
+    for (;;) {
         asked = sock->splice_max;
-        sock->events->on_piped(sock, got);
+        passed += got;
+        if (LIKELY(!sock->is_closing))
+            sock->events->on_piped(sock, got);
         splice_discard(pipe); // the owner had no use for it
-        if (pieces == PIPED_PER_TURN || got < asked || sock->is_closing || !sock->is_reading ||
+        if (passed >= PIPED_PER_TURN || got < asked || sock->is_closing || !sock->is_reading ||
             sock->splice_max == 0)
             return;
         got = fill_pipe(sock);
         if (got == 0)
             return;
     }
+}
+
+// A read that brought all that was asked for: there may be more at once.
+static void tell_of_more(struct sock *sock, char *bytes, size_t len)
+{
+    sock->may_read_ahead = true;
+    sock->events->on_data(sock, bytes, len);
+    sock->may_read_ahead = false;
+    if (sock->loop->splice.held > 0)
+        pass_piped(sock);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -162,6 +180,8 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     if (nread > 0) {
         if (UNLIKELY(sock->layer != NULL))
             sock->layer->ops->on_bytes(sock, buf->base, (size_t)nread);
+        else if (UNLIKELY((size_t)nread == sock->read_max))
+            tell_of_more(sock, buf->base, (size_t)nread);
         else
             sock->events->on_data(sock, buf->base, (size_t)nread);
         return;
@@ -293,6 +313,21 @@ static int keep(struct sock *sock, const struct iovec *parts, int count, size_t 
     return 1;
 }
 
+// What lies in the loop's pipe goes out next, in the same packet. As uv_try_write.
+static int send_before_more(struct sock *sock, const struct iovec *parts, int count)
+{
+    if (sock->uv.stream.connect_req || uv_stream_get_write_queue_size(&sock->uv.stream) > 0)
+        return UV_EAGAIN;
+    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
+    ssize_t sent;
+    do {
+        sent = sendmsg(sock_fd(sock), &message, MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && (errno == ENOBUFS || errno == EWOULDBLOCK))
+        return UV_EAGAIN;
+    return sent < 0 ? uv_translate_sys_error(errno) : (int)sent;
+}
+
 int sock_send(struct sock *sock, const struct iovec *parts, int count)
 {
     size_t sent = 0;
@@ -305,7 +340,9 @@ int sock_send(struct sock *sock, const struct iovec *parts, int count)
         }
         if (total == 0)
             return 0;
-        int rc = uv_try_write(&sock->uv.stream, bufs, (unsigned)count);
+        int rc = UNLIKELY(sock->loop->splice.held > 0)
+                     ? send_before_more(sock, parts, count)
+                     : uv_try_write(&sock->uv.stream, bufs, (unsigned)count);
         if (rc == (ssize_t)total)
             return 0;
         if (rc < 0 && rc != UV_EAGAIN)
@@ -365,9 +402,13 @@ int sock_write_piped(struct sock *sock)
 
 void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct sock_ahead ahead)
 {
+    if (LIKELY(len < SOCK_PACE_FROM && !(source->read_max | source->splice_max)))
+        return;
+    if (source->loop->splice.held > 0)
+        return; // read ahead, for this sink
     bool is_slow = source->read_max != 0 && source->read_max < LOOP_READ_SCRATCH;
     sock_unpace(source);
-    if (LIKELY(len < SOCK_PACE_FROM && !is_slow))
+    if (len < SOCK_PACE_FROM && !is_slow)
         return;
     uint32_t room = tcp_room(sock_fd(sink), SOCK_NOTSENT_MAX);
     if (room < LOOP_READ_SCRATCH)

@@ -156,6 +156,8 @@ static int send_head(struct stream *stream, const struct http_head *head,
     struct iovec parts[1 + BODY_PARTS] = {{.iov_base = out, .iov_len = (size_t)len}};
     for (int i = 0; i < count; i++)
         parts[1 + i] = body[i];
+    if (count > 0 && stream->exchange)
+        exchange_read_ahead(stream->exchange, &of_stream(stream)->sock);
     return send_parts(stream, parts, 1 + count);
 }
 
@@ -190,6 +192,16 @@ static void pace(struct stream *stream, const struct sock *sink, size_t len,
     sock_pace(&of_stream(stream)->sock, sink, len, ahead);
 }
 
+static void read_ahead(struct stream *stream, const struct sock *sink, struct sock_ahead ahead)
+{
+    struct client *client = of_stream(stream);
+    if (LIKELY(!client->brings_bulk))
+        return;
+    client->brings_bulk = false; // until it has
+    sock_pace(&client->sock, sink, 0, ahead);
+    sock_read_ahead(&client->sock);
+}
+
 static void await_request(struct client *client)
 {
     struct worker *worker = client->stream.worker;
@@ -198,6 +210,8 @@ static void await_request(struct client *client)
     client->write_deadline_ms = 0;
     client->rate_window_ends_ms = 0;
     sock_unpace(&client->sock);
+    if (UNLIKELY(client->brings_bulk))
+        client->sock.read_max = SOCK_HEAD_WORTH;
     uint32_t own_ms = client->listener->config.idle_timeout_ms;
     uint32_t idle_ms = own_ms ? own_ms : worker->config->client_idle_timeout_ms;
     if (worker->is_draining)
@@ -328,7 +342,8 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
             sock_fit(&client->sock, BLOCK_MAX - len);
         return 0;
     }
-    client->sock.read_max = 0;
+    if (LIKELY(!client->brings_bulk))
+        client->sock.read_max = 0;
     counter_add(&worker->counters.requests, 1);
     client->requests++;
     if (is_retired(client)) {
@@ -479,6 +494,7 @@ static void on_piped(struct sock *sock, size_t len)
     struct client *client = client_of(sock);
     if (client->state != CLIENT_BUSY)
         return;
+    client->brings_bulk = true;
     exchange_on_client_piped(client->stream.exchange, len);
     if (client->state == CLIENT_BUSY && !sock->is_closing)
         await_body(&client->stream);
@@ -656,6 +672,7 @@ static const struct stream_ops STREAM_OPS = {
     .read_start = read_start,
     .read_stop = read_stop,
     .pace = pace,
+    .read_ahead = read_ahead,
     .await_body = await_body,
 };
 

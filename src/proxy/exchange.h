@@ -122,6 +122,11 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
 void exchange_on_client_piped(struct exchange *exchange, size_t len);
 // The stream has sent `len` bytes of the answer, or of a tunnel; see sock_pace.
 void exchange_pace_download(struct exchange *exchange, const struct sock *sink, size_t len);
+// What is known of the rest of the request's body.
+struct sock_ahead exchange_upload_ahead(const struct exchange *exchange);
+// The stream is about to send the head of the answer and the first of its body to sink: what has
+// come behind them may go with them.
+void exchange_read_ahead(struct exchange *exchange, const struct sock *sink);
 // Everything sent to the client is with the kernel.
 void exchange_on_client_drained(struct exchange *exchange);
 // FIN from the client.

@@ -393,6 +393,10 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
     // What is kept for another try need not be copied to wait for the connection as well.
     exchange->holds_body =
         body_len > HELD_MIN && exchange->can_replay && !exchange->conn->is_connected;
+    bool has_more = body_len > 0 && !exchange->upload.is_complete && exchange->conn->is_connected;
+    if (UNLIKELY(has_more))
+        exchange->stream->ops->read_ahead(exchange->stream, &exchange->conn->sock,
+                                          exchange_upload_ahead(exchange));
     int rc = sock_write(&exchange->conn->sock, parts, exchange->holds_body ? 1 : 1 + count);
     if (rc < 0)
         return rc;
@@ -402,6 +406,9 @@ static int send_to(struct exchange *exchange, int head_len, const struct iovec *
         exchange->is_client_paused = true;
         exchange->stream->ops->read_stop(exchange->stream);
     }
+    if (UNLIKELY(has_more))
+        exchange->stream->ops->pace(exchange->stream, &exchange->conn->sock, body_len,
+                                    exchange_upload_ahead(exchange));
     if (exchange->worker->access_log)
         exchange->sent_us = clock_now_us();
     exchange->sent_turn = counter_get(&exchange->worker->counters.turns);

@@ -41,6 +41,9 @@ struct stream_ops {
     // The request body may be read on / not now.
     void (*read_start)(struct stream *stream);
     void (*read_stop)(struct stream *stream);
+    // Before the head of a request and the first of its body go to sink: what has come behind them
+    // may go with them; see sock_read_ahead.
+    void (*read_ahead)(struct stream *stream, const struct sock *sink, struct sock_ahead ahead);
     // After bytes of the request body went to sink; see sock_pace.
     void (*pace)(struct stream *stream, const struct sock *sink, size_t len,
                  struct sock_ahead ahead);

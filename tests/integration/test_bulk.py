@@ -33,6 +33,43 @@ def test_downloads_with_a_length(size):
         assert len(origin.connections) == 1
 
 
+# Behind a large body only the head's worth is read of what comes next on that connection, whatever it is.
+SIZES = [1 << 20, 0, 1 << 20, 3700, 1 << 20, 4096, 1 << 20, 40000, 1 << 20, 100000, len(BODY)]
+
+
+def test_large_and_small_downloads_on_one_connection():
+    with Origin(lambda request: BODY[:int(request.target[1:])]) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        with tagway.connect() as client:
+            for size in SIZES:
+                assert client.request(target=f"/{size}").body == BODY[:size]
+        assert tagway.metric("tagway_target_received_bytes_total") == sum(SIZES)
+        assert len(origin.connections) == 1
+
+
+def test_large_and_small_uploads_on_one_connection():
+    with Origin(lambda request: b"%d %d" % (len(request.body), request.body == BODY[:len(request.body)])) as origin:
+        with Tagway(route(origin), OPTIONS) as tagway, tagway.connect() as client:
+            for size in SIZES:
+                assert client.request("POST", body=BODY[:size]).body == b"%d 1" % size
+            assert tagway.metric("tagway_target_sent_bytes_total") == sum(SIZES)
+            assert len(origin.connections) == 1
+
+
+@pytest.mark.parametrize("how", ["end", "reset"])
+def test_a_client_that_leaves_behind_a_large_download_ends_it(how):
+    with Origin(lambda request: BODY) as origin, Tagway(route(origin), OPTIONS) as tagway:
+        for _ in range(3):
+            with tagway.connect() as client:
+                assert client.request().body == BODY
+                client.send(format_request())
+                client.take(10)
+                if how == "reset":
+                    client.reset()
+        wait_until(lambda: tagway.metric("tagway_target_in_flight") == 0, 10, "the exchanges to end")
+        with tagway.connect() as client:
+            assert client.request().body == BODY
+
+
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
 def test_downloads_until_the_connection_closes(version):
     def script(connection):
