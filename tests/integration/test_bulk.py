@@ -29,7 +29,7 @@ def test_downloads_with_a_length(size):
                 assert client.request().body == BODY[:size]
         if size >= 1 << 20:
             assert spliced(tagway) > 0
-        assert tagway.metric("tagway_target_received_bytes_total") == 3 * size
+        wait_until(lambda: tagway.metric("tagway_target_received_bytes_total") == 3 * size, 10, "the count")
         assert len(origin.connections) == 1
 
 
@@ -42,7 +42,7 @@ def test_large_and_small_downloads_on_one_connection():
         with tagway.connect() as client:
             for size in SIZES:
                 assert client.request(target=f"/{size}").body == BODY[:size]
-        assert tagway.metric("tagway_target_received_bytes_total") == sum(SIZES)
+        wait_until(lambda: tagway.metric("tagway_target_received_bytes_total") == sum(SIZES), 10, "the count")
         assert len(origin.connections) == 1
 
 
@@ -51,7 +51,7 @@ def test_large_and_small_uploads_on_one_connection():
         with Tagway(route(origin), OPTIONS) as tagway, tagway.connect() as client:
             for size in SIZES:
                 assert client.request("POST", body=BODY[:size]).body == b"%d 1" % size
-            assert tagway.metric("tagway_target_sent_bytes_total") == sum(SIZES)
+            wait_until(lambda: tagway.metric("tagway_target_sent_bytes_total") == sum(SIZES), 10, "the count")
             assert len(origin.connections) == 1
 
 
@@ -82,7 +82,7 @@ def test_downloads_until_the_connection_closes(version):
             assert response.body == BODY
             assert (response.get("Transfer-Encoding") == "chunked") == (version == "HTTP/1.1")
         assert spliced(tagway) > 0
-        assert tagway.metric("tagway_target_received_bytes_total") == len(BODY)
+        wait_until(lambda: tagway.metric("tagway_target_received_bytes_total") == len(BODY), 10, "the count")
 
 
 def test_chunked_downloads_are_looked_at():
@@ -104,7 +104,7 @@ def test_uploads_with_a_request_behind():
             client.send(format_request("POST", body=BODY) + format_request("POST", body=BODY) + format_request())
             assert [client.read_response().body for _ in range(3)] == [b"1", b"1", b"0"]
         assert spliced(tagway) > 0
-        assert tagway.metric("tagway_target_sent_bytes_total") == 2 * len(BODY)
+        wait_until(lambda: tagway.metric("tagway_target_sent_bytes_total") == 2 * len(BODY), 10, "the count")
 
 
 @pytest.mark.parametrize("how", ["end", "reset"])
