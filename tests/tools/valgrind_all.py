@@ -67,7 +67,7 @@ def main():
     chosen = sys.argv[1:] or BLACK_BOX
     if not sys.argv[1:]:
         subprocess.run(["meson", "test", "-C", BUILD, "--no-rebuild", "--print-errorlogs",
-                        "--timeout-multiplier", "20", "--wrapper", f"valgrind --quiet {OPTIONS}"], check=False)
+                        "--timeout-multiplier", "60", "--wrapper", f"valgrind --quiet {OPTIONS}"], check=False)
     subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not no_sanitizer",
                     f"--junitxml={RESULTS}/valgrind.xml", *chosen],
                    env={**os.environ, "TAGWAY_BIN": wrapper(), "TAGWAY_TEST_SLOWNESS": "10"}, check=False)

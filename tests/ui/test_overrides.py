@@ -188,7 +188,7 @@ def test_wrong_lines_can_be_saved_knowingly(browser, tagway, consul, document):
     page.choose("save")
     page.message("Saved as version")
     page.wait_for("the problem", lambda: "1 override line is not in effect" in page.text("#effect"))
-    page.press("[data-tab-link=problems]")
+    page.press("#effect [data-tab-link=problems]")
     page.wait_for("the problem", lambda: "routed <b>" in page.text(".problem"))
     page.assert_clean()
 
