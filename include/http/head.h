@@ -84,6 +84,7 @@ struct http_field {
     struct str value;      // without surrounding white space
     enum http_field_id id; // by name, case-insensitive
     bool is_hop;           // hop-by-hop: of the fixed list or named in Connection; never forwarded
+    bool has_plain_name;   // known to be of letters and '-' alone
 };
 
 struct http_head {

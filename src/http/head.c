@@ -94,14 +94,24 @@ static int inspect_expect(struct http_head *head, struct http_field *field)
     return HTTP_ACCEPTED;
 }
 
+// The others say nothing here, and are most.
+#define BIT(id) (UINT64_C(1) << (id))
+static const uint64_t TELLING =
+    BIT(HTTP_FIELD_HOST) | BIT(HTTP_FIELD_CONTENT_LENGTH) | BIT(HTTP_FIELD_TRANSFER_ENCODING) |
+    BIT(HTTP_FIELD_CONNECTION) | BIT(HTTP_FIELD_UPGRADE) | BIT(HTTP_FIELD_TE) |
+    BIT(HTTP_FIELD_EXPECT) | BIT(HTTP_FIELD_OTHER) | BIT(HTTP_FIELD_X_FORWARDED_OTHER);
+
 static int inspect_fields(struct http_head *head, struct facts *facts, bool is_request)
 {
-    bool has_connection = false;
+    size_t first_connection = 0;
+    size_t connections = 0;
 
     for (size_t i = 0; i < head->field_count; i++) {
         struct http_field *field = &head->fields[i];
         field->id = http_field_lookup(field->name);
         field->is_hop = http_field_is_hop(field->id);
+        if (!(TELLING & BIT(field->id)))
+            continue;
         switch (field->id) {
         case HTTP_FIELD_HOST:
             facts->hosts++;
@@ -119,7 +129,10 @@ static int inspect_fields(struct http_head *head, struct facts *facts, bool is_r
             facts->codings++;
             facts->coding = field->value;
             break;
-        case HTTP_FIELD_CONNECTION: has_connection = true; break;
+        case HTTP_FIELD_CONNECTION:
+            if (connections++ == 0)
+                first_connection = i;
+            break;
         case HTTP_FIELD_UPGRADE:
             facts->upgrades++;
             facts->upgrade = field->value;
@@ -137,7 +150,7 @@ static int inspect_fields(struct http_head *head, struct facts *facts, bool is_r
             break;
         case HTTP_FIELD_OTHER:
         case HTTP_FIELD_X_FORWARDED_OTHER:
-            if (is_request && http_field_is_shadow(field->name))
+            if (is_request && !field->has_plain_name && http_field_is_shadow(field->name))
                 return HTTP_SHADOWED_FIELD;
             break;
         default: break;
@@ -145,9 +158,10 @@ static int inspect_fields(struct http_head *head, struct facts *facts, bool is_r
     }
 
     unsigned options = 0;
-    for (size_t i = 0; has_connection && i < head->field_count; i++) {
+    for (size_t i = first_connection; connections > 0; i++) {
         if (head->fields[i].id != HTTP_FIELD_CONNECTION)
             continue;
+        connections--;
         if (IS_LOWER(head->fields[i].value, "keep-alive")) {
             facts->says_keep_alive = true; // nearly always all there is
             continue;

@@ -31,6 +31,7 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len)
     struct http_field *field = &head->fields[head->field_count++];
     field->name = str_make(at, len);
     field->value = STR_NULL;
+    field->has_plain_name = false;
     collector->has_value = false;
     return 0;
 }
