@@ -30,6 +30,8 @@ void index_fini(struct index *index);
 struct index_link *index_first(const struct index *index, uint64_t hash);
 struct index_link *index_again(const struct index_link *link);
 
+// Room for so many, where it can be had, so that it need not grow step by step.
+void index_reserve(struct index *index, size_t count);
 // 0, or ERR_NOMEM when there is no memory for the very first one; later it only becomes slower.
 MUST_CHECK int index_add(struct index *index, struct index_link *link, uint64_t hash);
 // Must be in it.

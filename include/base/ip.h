@@ -15,6 +15,8 @@ struct ip_net {
     uint8_t bits; // of all 128
 };
 
+// "10.0.0.1" and nothing else: four numbers without leading zeros, as inet_pton takes them.
+MUST_CHECK bool ip_parse_v4(struct str text, uint8_t bytes[4]);
 // A literal without brackets, port or zone. False when it is none.
 MUST_CHECK bool ip_parse(struct str text, uint8_t bytes[IP_LEN]);
 // "10.0.0.0/8" or a single address. The bits behind the prefix do not matter.

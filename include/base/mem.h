@@ -3,6 +3,7 @@
 // fail and see that shortage costs at most the work at hand. Safe on any thread.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,3 +24,5 @@ uint64_t mem_in_use(void);
 // Tests only: the next `n` allocations succeed, the one after fails, and so do all later ones until
 // called again; n < 0 switches the fault off. Counted over all threads.
 void mem_fail_after(int64_t n);
+// For allocators that stand on this one: whether to fail now. Counts as one allocation.
+bool mem_is_denied(void);

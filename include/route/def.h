@@ -4,7 +4,7 @@
 // route/tag and route/command, kept by route/routes, referred to by the published table's targets.
 // Immutable once made and reference-counted; the count is touched by the control thread only
 // (workers pin targets, not definitions). There are as many of them as targets: its strings are
-// kept as offsets.
+// kept as offsets, and all its text together is at most ROUTE_DEF_TEXT_MAX bytes.
 #pragma once
 
 #include <stdbool.h>
@@ -13,6 +13,8 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "route/rule.h"
+
+enum { ROUTE_DEF_TEXT_MAX = 65535 };
 
 enum route_scheme {
     ROUTE_SCHEME_HTTP,
@@ -41,11 +43,11 @@ struct route_def {
     uint8_t health;                // enum route_health
     const struct route_rule *rule; // reference
     // Where strings lie in text, see the functions below.
-    uint32_t dst_len;
-    uint32_t dst_host_at, dst_host_len;
-    uint32_t dst_query_at, dst_query_len;
-    uint32_t instance_len;
-    uint32_t health_note_len;
+    uint16_t dst_len;
+    uint16_t dst_host_at, dst_host_len;
+    uint16_t dst_query_at, dst_query_len;
+    uint16_t instance_len;
+    uint16_t health_note_len;
     char text[];
 };
 

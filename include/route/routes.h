@@ -26,9 +26,12 @@ struct routes_config {
 
 // How targets come and go. bind returns the target for one definition in one route (a borrowed
 // pointer that stays valid until the matching unbind), or NULL when memory is short: the build then
-// fails. Each successful bind is matched by one unbind when the last table with it is freed.
+// fails. hash is that of service, host, path and destination, which the build needs itself. Each
+// successful bind is matched by one unbind when the last table with it is freed. expect (may be
+// NULL) says how many targets more a build may bind.
 struct routes_binding {
-    struct target *(*bind)(void *ctx, const struct route_def *def);
+    void (*expect)(void *ctx, size_t count);
+    struct target *(*bind)(void *ctx, const struct route_def *def, uint64_t hash);
     void (*unbind)(void *ctx, struct target *target);
     void *ctx;
 };

@@ -51,10 +51,10 @@ struct endpoint_tls {
 
 struct endpoint {
     struct index_link link; // registry's; by address, port and TLS settings. refs: targets
-    const char *host_text;  // as in dst, no brackets; in this allocation
-    uint32_t host_len;
     // Counted up when the registry brings it up anew: what workers know against it is forgotten.
     _Atomic uint32_t life;
+    uint16_t host_at, host_len; // as in dst, no brackets; in this allocation
+    uint16_t size;              // of this allocation, UINT16_MAX: more; registry's
     uint16_t port;
     bool is_listed;           // in the registry's list of retired ones; control thread
     atomic_bool is_retired;   // workers stop pooling
@@ -77,9 +77,10 @@ struct target {
         *endpoint; // NULL for what cannot be proxied to (redirects, unsupported schemes)
     void *sample;  // last totals, for rates; one allocation, the admin's, freed with the target
     struct target *next_retired; // registry's
-    // Texts in this allocation: where they begin, behind the counters.
-    uint32_t dst_at, dst_len;
-    uint32_t header_at, header_len;
+    // Texts in this allocation, behind the counters. The header lies in dst or behind it.
+    uint16_t dst_at, dst_len;
+    uint16_t header_in_dst, header_len;
+    uint16_t size;  // of this allocation, UINT16_MAX: more; registry's
     bool was_up;    // in the newest binding; control thread
     bool is_listed; // in the registry's list of retired ones; control thread
     atomic_bool is_retired;
@@ -95,12 +96,12 @@ static inline struct str target_dst(const struct target *target)
 // Host to send with host=dst: "name[:port]" of dst.
 static inline struct str target_host_header(const struct target *target)
 {
-    return str_make((const char *)target + target->header_at, target->header_len);
+    return str_make(target_dst(target).ptr + target->header_in_dst, target->header_len);
 }
 
 static inline struct str endpoint_host(const struct endpoint *endpoint)
 {
-    return str_make(endpoint->host_text, endpoint->host_len);
+    return str_make((const char *)endpoint + endpoint->host_at, endpoint->host_len);
 }
 
 static inline bool endpoint_is_own(const struct endpoint *endpoint)

@@ -46,11 +46,10 @@ static void push(struct index *index, struct index_link *link)
     *bucket = link;
 }
 
-static void grow(struct index *index)
+static void resize(struct index *index, size_t size)
 {
-    struct index bigger = {.size = index->size ? index->size * 2 : INDEX_FIRST_SIZE,
-                           .count = index->count};
-    bigger.buckets = mem_zalloc_array(bigger.size, sizeof(struct index_link *));
+    struct index bigger = {.size = size, .count = index->count};
+    bigger.buckets = mem_zalloc_array(size, sizeof(struct index_link *));
     if (!bigger.buckets)
         return;
     for (size_t i = 0; i < index->size; i++) {
@@ -65,10 +64,19 @@ static void grow(struct index *index)
     *index = bigger;
 }
 
+void index_reserve(struct index *index, size_t count)
+{
+    size_t size = index->size ? index->size : INDEX_FIRST_SIZE;
+    while (size < count && size <= SIZE_MAX / 2)
+        size *= 2;
+    if (size > index->size)
+        resize(index, size);
+}
+
 int index_add(struct index *index, struct index_link *link, uint64_t hash)
 {
     if (index->count == index->size)
-        grow(index);
+        index_reserve(index, index->count + 1);
     if (!index->size)
         return ERR_NOMEM;
     link->hash = (uint32_t)hash;

@@ -8,6 +8,27 @@ enum { V4_OFFSET = 12 };
 
 static const uint8_t V4_PREFIX[V4_OFFSET] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
+// Half the work of inet_pton and no terminator, which counts with 100,000 addresses.
+bool ip_parse_v4(struct str text, uint8_t bytes[4])
+{
+    const char *at = text.ptr, *end = at + text.len;
+    for (int i = 0; i < 4; i++) {
+        unsigned digit = at < end ? (unsigned)(unsigned char)*at - '0' : 10u, value = 0;
+        if (digit > 9)
+            return false;
+        do {
+            value = value * 10 + digit;
+            digit = ++at < end ? (unsigned)(unsigned char)*at - '0' : 10u;
+        } while (digit <= 9 && value > 0 && value <= 255);
+        if (value > 255 || digit <= 9)
+            return false;
+        bytes[i] = (uint8_t)value;
+        if (i < 3 && (at == end || *at++ != '.'))
+            return false;
+    }
+    return at == end;
+}
+
 static bool parse(struct str text, uint8_t bytes[IP_LEN], bool *is_dotted)
 {
     char room[INET6_ADDRSTRLEN];
@@ -16,7 +37,7 @@ static bool parse(struct str text, uint8_t bytes[IP_LEN], bool *is_dotted)
     memcpy(room, text.ptr, text.len);
     room[text.len] = '\0';
     memcpy(bytes, V4_PREFIX, sizeof V4_PREFIX);
-    *is_dotted = inet_pton(AF_INET, room, bytes + V4_OFFSET) == 1;
+    *is_dotted = ip_parse_v4(text, bytes + V4_OFFSET);
     return *is_dotted || inet_pton(AF_INET6, room, bytes) == 1;
 }
 

@@ -3,7 +3,6 @@
 
 #include <malloc.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 // Bytes allocated less bytes freed, by thread: what one thread allocates another may free, so only
@@ -46,7 +45,7 @@ uint64_t mem_in_use(void)
     return sum > 0 ? (uint64_t)sum : 0;
 }
 
-static bool must_fail(void)
+bool mem_is_denied(void)
 {
     if (LIKELY(!atomic_load_explicit(&fault_is_armed, memory_order_relaxed)))
         return false;
@@ -61,7 +60,7 @@ void mem_fail_after(int64_t n)
 
 void *mem_alloc(size_t size)
 {
-    return must_fail() ? NULL : counted(malloc(size ? size : 1));
+    return mem_is_denied() ? NULL : counted(malloc(size ? size : 1));
 }
 
 void *mem_zalloc(size_t size)
@@ -71,12 +70,12 @@ void *mem_zalloc(size_t size)
 
 void *mem_zalloc_array(size_t count, size_t size)
 {
-    return must_fail() ? NULL : counted(calloc(count ? count : 1, size));
+    return mem_is_denied() ? NULL : counted(calloc(count ? count : 1, size));
 }
 
 void *mem_realloc(void *ptr, size_t size)
 {
-    if (must_fail())
+    if (mem_is_denied())
         return NULL;
     int64_t before = ptr ? (int64_t)malloc_usable_size(ptr) : 0;
     void *moved = realloc(ptr, size ? size : 1);

@@ -5,20 +5,24 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/ip.h"
+
 bool addr_from_literal(struct str host, uint16_t port, struct sockaddr_storage *addr)
 {
-    char text[INET6_ADDRSTRLEN];
-    if (host.len == 0 || host.len >= sizeof text)
-        return false;
-    memcpy(text, host.ptr, host.len);
-    text[host.len] = '\0';
+    uint8_t bytes[4];
     memset(addr, 0, sizeof *addr);
-    struct sockaddr_in *v4 = (struct sockaddr_in *)addr;
-    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+    if (ip_parse_v4(host, bytes)) {
+        struct sockaddr_in *v4 = (struct sockaddr_in *)addr;
+        memcpy(&v4->sin_addr, bytes, sizeof bytes);
         v4->sin_family = AF_INET;
         v4->sin_port = htons(port);
         return true;
     }
+    char text[INET6_ADDRSTRLEN];
+    if (host.len >= sizeof text || str_find_char(host, ':') < 0)
+        return false;
+    memcpy(text, host.ptr, host.len);
+    text[host.len] = '\0';
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)addr;
     if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
         v6->sin6_family = AF_INET6;

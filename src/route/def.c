@@ -96,16 +96,16 @@ static void fill(struct route_def *def, const struct route_def_spec *spec, struc
     *def = (struct route_def){.refs = 1, .health = (uint8_t)spec->health};
     size_t used = 0;
     put(def, &used, dst);
-    def->dst_len = (uint32_t)dst.len;
+    def->dst_len = (uint16_t)dst.len;
     put(def, &used, spec->instance);
-    def->instance_len = (uint32_t)spec->instance.len;
+    def->instance_len = (uint16_t)spec->instance.len;
     put(def, &used, spec->health_note);
-    def->health_note_len = (uint32_t)spec->health_note.len;
+    def->health_note_len = (uint16_t)spec->health_note.len;
     bool is_as_written = str_eq(dst, spec->dst);
-    def->dst_host_at = (uint32_t)put_part(def, &used, url->name, spec->dst, is_as_written);
-    def->dst_host_len = (uint32_t)url->name.len;
-    def->dst_query_at = (uint32_t)put_part(def, &used, url->query, spec->dst, is_as_written);
-    def->dst_query_len = (uint32_t)url->query.len;
+    def->dst_host_at = (uint16_t)put_part(def, &used, url->name, spec->dst, is_as_written);
+    def->dst_host_len = (uint16_t)url->name.len;
+    def->dst_query_at = (uint16_t)put_part(def, &used, url->query, spec->dst, is_as_written);
+    def->dst_query_len = (uint16_t)url->query.len;
     read_scheme(def, url);
 }
 
@@ -122,12 +122,14 @@ struct route_def *route_def_new(const struct route_def_spec *spec, struct err *e
     if (spec->dst.len > sizeof room_for_short / 3)
         printed = mem_alloc(3 * spec->dst.len);
     struct route_def *def = NULL;
+    bool is_too_long = false;
     if (printed) {
         struct str dst = str_make(printed, url_print(spec->dst, &url, printed));
         size_t room = dst.len + spec->instance.len + spec->health_note.len + 3;
         if (!str_eq(dst, spec->dst))
             room += url.name.len + 1 + url.query.len + 1;
-        if (room < UINT32_MAX)
+        is_too_long = room > ROUTE_DEF_TEXT_MAX;
+        if (!is_too_long)
             def = mem_alloc(sizeof *def + room);
         if (def)
             fill(def, spec, dst, &url);
@@ -136,7 +138,11 @@ struct route_def *route_def_new(const struct route_def_spec *spec, struct err *e
         mem_free(printed);
     if (!def) {
         route_rule_unref(rule);
-        err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
+        if (is_too_long)
+            err_set(err, ERR_INVALID, "route: target and origin are longer than %d bytes together",
+                    ROUTE_DEF_TEXT_MAX);
+        else
+            err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
         return NULL;
     }
     def->rule = rule;

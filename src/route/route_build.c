@@ -276,26 +276,6 @@ static bool is_as_before(const struct route_node *node, const struct workspace *
     return true;
 }
 
-static uint64_t digest_of(const struct route_node *node)
-{
-    uint64_t digest = hash_bytes(node->route.host.ptr, node->route.host.len, 1);
-    digest = hash_bytes(node->route.path.ptr, node->route.path.len, digest);
-    for (uint32_t i = 0; i < node->route.count; i++) {
-        const struct route_target *target = &node->targets[i];
-        const struct route_def *def = target->def;
-        double numbers[2] = {target->weight, target->fixed_weight};
-        uint64_t health = def->health;
-        digest = hash_bytes(def->rule->service.ptr, def->rule->service.len, digest);
-        digest = hash_bytes(route_def_dst(def).ptr, route_def_dst(def).len, digest);
-        digest = hash_bytes(def->rule->opts.ptr, def->rule->opts.len, digest);
-        for (size_t k = 0; k < def->rule->tag_count; k++)
-            digest = hash_bytes(def->rule->tags[k].ptr, def->rule->tags[k].len, digest);
-        digest = hash_bytes(numbers, sizeof numbers, digest);
-        digest = hash_bytes(&health, sizeof health, digest);
-    }
-    return digest;
-}
-
 void route_node_free(struct routes *routes, struct route_node *node)
 {
     const struct routes_binding *binding = &routes->binding;
@@ -343,20 +323,54 @@ static int take_ring(struct routes *routes, struct route_node *node)
     return 0;
 }
 
+// What a rule adds to the identity and to the content of its targets: most often the same for all
+// of a route.
+struct rule_hash {
+    const struct route_rule *rule;
+    uint64_t identity;
+    uint64_t content;
+};
+
+static void hash_rule(struct rule_hash *hash, const struct route_rule *rule)
+{
+    if (hash->rule == rule)
+        return;
+    hash->rule = rule;
+    hash->identity = hash_str(rule->path, hash_str(rule->host, hash_str(rule->service, 1)));
+    hash->content = hash_str(rule->opts, 1);
+    for (size_t i = 0; i < rule->tag_count; i++)
+        hash->content = hash_str(rule->tags[i], hash->content);
+}
+
+static uint64_t digest_of(const struct route_target *target, uint64_t identity, uint64_t rule,
+                          uint64_t before)
+{
+    struct {
+        uint64_t identity, rule, health;
+        double weight, fixed_weight;
+    } content = {identity, rule, target->def->health, target->weight, target->fixed_weight};
+    return hash_bytes(&content, sizeof content, before);
+}
+
 static int take_targets(struct routes *routes, struct route_node *node)
 {
     const struct workspace *work = &routes->work;
     const struct routes_binding *binding = &routes->binding;
+    struct rule_hash rule = {0};
     for (size_t i = 0; i < work->count; i++) {
         struct route_def *def = work->candidates[i].def;
-        node->targets[i] = (struct route_target){
+        struct route_target *target = &node->targets[i];
+        *target = (struct route_target){
             .def = route_def_ref(def),
             .weight = i < node->route.up_count ? work->shares[i].weight : 0,
             .fixed_weight = work->candidates[i].fixed,
         };
         node->route.count++;
-        node->targets[i].target = binding->bind(binding->ctx, def);
-        if (!node->targets[i].target)
+        hash_rule(&rule, def->rule);
+        uint64_t identity = hash_str(route_def_dst(def), rule.identity);
+        node->digest = digest_of(target, identity, rule.content, node->digest);
+        target->target = binding->bind(binding->ctx, def, identity);
+        if (!target->target)
             return ERR_NOMEM;
     }
     return 0;
@@ -391,7 +405,6 @@ static struct route_node *make_node(struct routes *routes, const struct path_ent
         route_node_free(routes, node);
         return NULL;
     }
-    node->digest = digest_of(node);
     return node;
 }
 

@@ -6,8 +6,21 @@
 #define ENTRY_OF(link) CONTAINER_OF(link, struct path_entry, dirty_link)
 #define HOST_OF(link)  CONTAINER_OF(link, struct host_entry, changed_link)
 
+static void expect_targets(const struct routes *routes)
+{
+    const struct routes_binding *binding = &routes->binding;
+    size_t count = 0;
+    LIST_FOREACH (link, &routes->dirty) {
+        const struct path_entry *entry = ENTRY_OF(link);
+        count += entry->node ? 0 : entry->def_count;
+    }
+    if (binding->expect && count > 0)
+        binding->expect(binding->ctx, count);
+}
+
 static int build_routes(struct routes *routes, uint64_t version)
 {
+    expect_targets(routes);
     LIST_FOREACH (link, &routes->dirty) {
         int rc = route_build(routes, ENTRY_OF(link), version);
         if (rc != 0)

@@ -15,6 +15,7 @@
 #include "base/index.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/slab.h"
 #include "net/addr.h"
 #include "net/own.h"
 #include "net/tls.h"
@@ -32,6 +33,7 @@ struct targets {
     unsigned worker_count;
     struct table_cell cell;
     struct old_table *old;  // replaced versions some worker may still read; newest first
+    struct slab slab;       // both are from it
     struct index all;       // struct target, live and retired
     struct index endpoints; // struct endpoint, live and retired
     // No binding left, maybe in flight; no target left, maybe connected. What is taken up again
@@ -57,6 +59,7 @@ struct targets *targets_new(uv_loop_t *loop, unsigned worker_count)
     targets->worker_count = worker_count;
     for (unsigned i = 0; i < WORKERS_MAX; i++)
         atomic_init(&targets->cell.seen[i].version, TABLE_UNSEEN);
+    slab_init(&targets->slab);
     index_init(&targets->all);
     index_init(&targets->endpoints);
     list_init(&targets->names);
@@ -79,7 +82,7 @@ static void free_endpoint(struct targets *targets, struct endpoint *endpoint)
     resolve_stop(endpoint);
     for (unsigned i = 0; i < targets->worker_count; i++)
         endpoint_pool_free(atomic_load_explicit(&endpoint->pools[i], memory_order_acquire));
-    mem_free(endpoint);
+    slab_free(&targets->slab, endpoint, endpoint->size);
 }
 
 static void put_endpoint(struct targets *targets, struct endpoint *endpoint)
@@ -173,7 +176,8 @@ static int prepare_tls(struct targets *targets)
 static uint64_t hash_of_endpoint(const struct route_def *def)
 {
     uint64_t seed = (uint64_t)def->dst_port << 8 | def->scheme;
-    return hash_str(tls_name_of(def), hash_str(route_def_dst_host(def), seed));
+    uint64_t hash = hash_str(route_def_dst_host(def), seed);
+    return def->scheme == ROUTE_SCHEME_HTTPS ? hash_str(tls_name_of(def), hash) : hash;
 }
 
 static bool is_endpoint_of(const struct endpoint *endpoint, const struct route_def *def)
@@ -208,9 +212,11 @@ static struct endpoint *new_endpoint(struct targets *targets, const struct route
     size_t addresses = 0;
     if (addr_from_literal(host, def->dst_port, &address))
         addresses = sizeof *literal + addr_len((const struct sockaddr *)&address);
-    endpoint = mem_zalloc(sizeof *endpoint + pools + tls + addresses + host.len + name.len);
+    size_t size = sizeof *endpoint + pools + tls + addresses + host.len + name.len;
+    endpoint = slab_alloc(&targets->slab, size);
     if (!endpoint)
         return NULL;
+    endpoint->size = (uint16_t)MIN(size, UINT16_MAX);
     char *at = (char *)endpoint->pools + pools;
     if (is_tls) {
         endpoint->tls = (struct endpoint_tls *)(void *)at;
@@ -225,8 +231,8 @@ static struct endpoint *new_endpoint(struct targets *targets, const struct route
         atomic_init(&endpoint->addresses, literal);
         at += addresses;
     }
-    endpoint->host_text = put_str(&at, host).ptr;
-    endpoint->host_len = (uint32_t)host.len;
+    endpoint->host_at = (uint16_t)(at - (char *)endpoint);
+    endpoint->host_len = (uint16_t)put_str(&at, host).len;
     if (is_tls)
         endpoint->tls->name = put_str(&at, name);
     endpoint->port = def->dst_port;
@@ -274,7 +280,7 @@ static void free_target(struct targets *targets, struct target *target)
         target_counters_free(atomic_load_explicit(&target->counters[i], memory_order_acquire));
     mem_free(target->sample);
     route_rule_unref(target->rule);
-    mem_free(target);
+    slab_free(&targets->slab, target, target->size);
 }
 
 static bool can_be_proxied_to(const struct route_def *def)
@@ -291,13 +297,6 @@ static struct target *with_health(struct target *target, const struct route_def 
         atomic_fetch_add_explicit(&target->endpoint->life, 1, memory_order_relaxed);
     target->was_up = is_up;
     return target;
-}
-
-static uint64_t hash_of_target(const struct route_def *def)
-{
-    const struct route_rule *rule = def->rule;
-    uint64_t hash = hash_str(rule->path, hash_str(rule->host, hash_str(rule->service, 1)));
-    return hash_str(route_def_dst(def), hash);
 }
 
 // What else a destination depends on. The Host to send follows from its text.
@@ -359,31 +358,38 @@ static struct target *new_target(struct targets *targets, const struct route_def
 {
     char text[280];
     struct str dst = route_def_dst(def), header = written_authority(def);
-    size_t header_at = header.ptr ? (size_t)(header.ptr - dst.ptr) : dst.len;
+    size_t header_in_dst = header.ptr ? (size_t)(header.ptr - dst.ptr) : dst.len;
     if (!header.ptr)
         header = str_make(text, print_host_header(def, text, sizeof text));
     struct target *target;
     size_t counters = targets->worker_count * sizeof target->counters[0];
-    target =
-        mem_zalloc(sizeof *target + counters + dst.len + (header_at == dst.len ? header.len : 0));
+    size_t size = sizeof *target + counters + dst.len + (header_in_dst == dst.len ? header.len : 0);
+    target = slab_alloc(&targets->slab, size);
     if (!target)
         return NULL;
+    target->size = (uint16_t)MIN(size, UINT16_MAX);
     char *at = (char *)target->counters + counters;
-    target->dst_at = (uint32_t)(at - (char *)target);
-    target->dst_len = (uint32_t)put_str(&at, dst).len;
-    target->header_at = target->dst_at + (uint32_t)header_at;
-    target->header_len = (uint32_t)header.len;
-    if (header_at == dst.len)
+    target->dst_at = (uint16_t)(at - (char *)target);
+    target->dst_len = (uint16_t)put_str(&at, dst).len;
+    target->header_in_dst = (uint16_t)header_in_dst;
+    target->header_len = (uint16_t)header.len;
+    if (header_in_dst == dst.len)
         put_str(&at, header);
     target->rule = route_rule_ref(def->rule);
     target->link.refs = 1;
     return target;
 }
 
-static struct target *bind_target(void *ctx, const struct route_def *def)
+static void expect_targets(void *ctx, size_t count)
 {
     struct targets *targets = ctx;
-    uint64_t hash = hash_of_target(def);
+    index_reserve(&targets->all, targets->all.count + count);
+    index_reserve(&targets->endpoints, targets->endpoints.count + count);
+}
+
+static struct target *bind_target(void *ctx, const struct route_def *def, uint64_t hash)
+{
+    struct targets *targets = ctx;
     struct index_link *link = index_first(&targets->all, hash);
     while (link && !is_target_of(target_of(link), def))
         link = index_again(link);
@@ -426,7 +432,8 @@ static void unbind_target(void *ctx, struct target *target)
 
 struct routes_binding targets_binding(struct targets *targets)
 {
-    return (struct routes_binding){.bind = bind_target, .unbind = unbind_target, .ctx = targets};
+    return (struct routes_binding){
+        .expect = expect_targets, .bind = bind_target, .unbind = unbind_target, .ctx = targets};
 }
 
 struct table_cell *targets_cell(struct targets *targets)
@@ -595,6 +602,7 @@ void targets_free(struct targets *targets)
     targets_collect(targets);
     index_fini(&targets->all);
     index_fini(&targets->endpoints);
+    slab_fini(&targets->slab);
     tls_context_free(targets->tls);
     mem_free(targets);
 }

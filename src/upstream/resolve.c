@@ -69,7 +69,7 @@ static void begin(uv_loop_t *loop, struct endpoint *endpoint)
     snprintf(port, sizeof port, "%u", endpoint->port);
     struct addrinfo hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    if (endpoint->host_len < sizeof host &&
+    if (endpoint_host(endpoint).len < sizeof host &&
         uv_getaddrinfo(loop, &lookup->request, on_resolved, host, port, &hints) == 0) {
         lookup->is_running = true;
         return;

@@ -14,8 +14,9 @@ static void require(bool is_true)
         abort();
 }
 
-static struct target *bind(void *ctx, const struct route_def *def)
+static struct target *bind(void *ctx, const struct route_def *def, uint64_t hash)
 {
+    (void)hash;
     ++*(int64_t *)ctx;
     return (struct target *)(uintptr_t)def;
 }
@@ -84,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .are_globs_disabled = size % 7 == 0,
         .is_weight_zero_none = size % 5 == 0,
     };
-    struct routes_binding binding = {bind, unbind, &bound};
+    struct routes_binding binding = {.bind = bind, .unbind = unbind, .ctx = &bound};
     struct routes *routes = routes_new(&config, &binding);
     struct command_list *list = command_list_parse(text, STR("fuzz"), on_bad_line, &bad);
     require(routes && list);

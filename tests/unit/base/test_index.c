@@ -69,6 +69,8 @@ static void agrees_with_a_naive_model(void **state)
         else
             assert_int_equal(index_add(&index, &things[i].link, hash_of(i)), 0);
         things[i].is_in = !things[i].is_in;
+        if (step == 100)
+            index_reserve(&index, THINGS / 2);
         if (step % 50 == 0)
             check_all(&index, things);
     }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
 #include "base/ip.h"
+#include "base/rng.h"
 
 static void addresses_become_bytes(void **state)
 {
@@ -51,6 +54,29 @@ static void everything_else_is_no_address(void **state)
     uint8_t bytes[IP_LEN];
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         assert_false(ip_parse(rows[i], bytes));
+}
+
+static void dotted_addresses_read_as_inet_pton_reads_them(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, 1);
+    unsigned accepted = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        char text[24];
+        uint8_t own[4] = {0}, expected[4] = {0};
+        size_t len =
+            (size_t)snprintf(text, sizeof text, "%u.%u.%u.%u", rng_below(&rng, 300),
+                             rng_below(&rng, 300), rng_below(&rng, 12), rng_below(&rng, 300));
+        if (i % 2)
+            text[rng_below(&rng, (uint32_t)len)] = "0123456789. x"[rng_below(&rng, 13)];
+        bool is_one = inet_pton(AF_INET, text, expected) == 1;
+        assert_int_equal(ip_parse_v4(str_of(text), own), is_one);
+        if (is_one)
+            assert_memory_equal(own, expected, sizeof own);
+        accepted += is_one;
+    }
+    assert_true(accepted > 5000 && accepted < 19000);
 }
 
 static void blocks_have_a_length(void **state)
@@ -117,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_become_bytes),
         cmocka_unit_test(everything_else_is_no_address),
+        cmocka_unit_test(dotted_addresses_read_as_inet_pton_reads_them),
         cmocka_unit_test(blocks_have_a_length),
         cmocka_unit_test(membership),
     };

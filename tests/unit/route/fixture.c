@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fixture.h"
 
-static struct target *bind(void *ctx, const struct route_def *def)
+static struct target *bind(void *ctx, const struct route_def *def, uint64_t hash)
 {
+    (void)hash;
     struct bindings *bindings = ctx;
     if (bindings->fail_after == 0)
         return NULL;
@@ -23,7 +24,7 @@ static void unbind(void *ctx, struct target *target)
 struct routes_binding binding_of(struct bindings *bindings)
 {
     *bindings = (struct bindings){.fail_after = -1};
-    return (struct routes_binding){bind, unbind, bindings};
+    return (struct routes_binding){.bind = bind, .unbind = unbind, .ctx = bindings};
 }
 
 struct routes *routes_make(struct bindings *bindings, const struct routes_config *config)
