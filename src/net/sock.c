@@ -36,6 +36,7 @@ enum {
     SENDING_MAX = 8,
     LAYER_HELD_MAX = 17 << 10, // the layer may have most of a record already
     FIT_MIN = 256,
+    JOIN_MAX = 4 << 10,       // of what follows a head: to copy more costs as much as it saves
     PIPED_PER_TURN = 1 << 20, // bytes of one connection: then it is the turn of others
 };
 
@@ -328,6 +329,23 @@ static int send_before_more(struct sock *sock, const struct iovec *parts, int co
     return sent < 0 ? uv_translate_sys_error(errno) : (int)sent;
 }
 
+// A head that is still in the loop's out scratch takes in what follows it, if that is little: the
+// kernel takes one run of bytes for 600 to 800 cycles less than two. Returns how many parts are
+// left.
+static unsigned join(const struct sock *sock, uv_buf_t *parts, unsigned count, size_t total)
+{
+    if (count < 2 || parts[0].base != sock->loop->out_scratch || total > LOOP_OUT_SCRATCH ||
+        total - parts[0].len > JOIN_MAX)
+        return count;
+    char *end = parts[0].base + parts[0].len;
+    for (unsigned i = 1; i < count; i++) {
+        memcpy(end, parts[i].base, parts[i].len);
+        end += parts[i].len;
+    }
+    parts[0].len = total;
+    return 1;
+}
+
 int sock_send(struct sock *sock, const struct iovec *parts, int count)
 {
     size_t sent = 0;
@@ -340,9 +358,10 @@ int sock_send(struct sock *sock, const struct iovec *parts, int count)
         }
         if (total == 0)
             return 0;
-        int rc = UNLIKELY(sock->loop->splice.held > 0)
-                     ? send_before_more(sock, parts, count)
-                     : uv_try_write(&sock->uv.stream, bufs, (unsigned)count);
+        int rc =
+            UNLIKELY(sock->loop->splice.held > 0)
+                ? send_before_more(sock, parts, count)
+                : uv_try_write(&sock->uv.stream, bufs, join(sock, bufs, (unsigned)count, total));
         if (rc == (ssize_t)total)
             return 0;
         if (rc < 0 && rc != UV_EAGAIN)
