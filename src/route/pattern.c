@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/mem.h"
 #include "node.h"
+
+enum { BLOCK = 64 };
 
 // Patterns with the same tail, ascending by rank.
 struct bucket {
     struct str tail;
     uint32_t count;
     uint32_t *ranks;
+    uint64_t *needs; // of each BLOCK of ranks: what all of its patterns need
 };
 
 struct pattern_set {
@@ -109,11 +113,15 @@ static int fill_buckets(struct pattern_set *set)
     for (size_t i = 0; i < set->count; i++) {
         struct bucket *bucket = map_get(&set->buckets, lookup_tail(&set->at[i]));
         if (!bucket->ranks) {
+            size_t blocks = (bucket->count + BLOCK - 1) / BLOCK;
             bucket->ranks = arena_alloc_array(&set->arena, bucket->count, sizeof *bucket->ranks);
-            if (!bucket->ranks)
+            bucket->needs = arena_alloc_array(&set->arena, blocks, sizeof *bucket->needs);
+            if (!bucket->ranks || !bucket->needs)
                 return ERR_NOMEM;
+            memset(bucket->needs, 0xff, blocks * sizeof *bucket->needs);
             bucket->count = 0;
         }
+        bucket->needs[bucket->count / BLOCK] &= set->at[i].needs;
         bucket->ranks[bucket->count++] = (uint32_t)i;
     }
     return 0;
@@ -185,6 +193,24 @@ struct search {
     uint32_t best; // lowest rank that matched, or the number of patterns
 };
 
+static bool has_all(const struct search *s, uint64_t needs)
+{
+    return (needs & ~s->chars) == 0;
+}
+
+static void search_block(struct search *s, const uint32_t *ranks, size_t count)
+{
+    for (size_t i = 0; i < count && ranks[i] < s->best; i++) {
+        const struct pattern *pattern = &s->set->at[ranks[i]];
+        if (!has_all(s, pattern->needs))
+            continue;
+        // A pattern that names the connection's default port stands for the host without it.
+        bool names_default = pattern->port != 0 && pattern->port == s->default_port;
+        if (glob_match(pattern->glob, names_default ? s->with_port : s->host))
+            s->best = ranks[i];
+    }
+}
+
 static void search_bucket(struct search *s, struct str tail)
 {
     const struct bucket *bucket = map_get(&s->set->buckets, tail);
@@ -198,14 +224,10 @@ static void search_bucket(struct search *s, struct str tail)
         else
             high = middle;
     }
-    for (; low < bucket->count && bucket->ranks[low] < s->best; low++) {
-        const struct pattern *pattern = &s->set->at[bucket->ranks[low]];
-        if (pattern->needs & ~s->chars)
-            continue;
-        // A pattern that names the connection's default port stands for the host without it.
-        bool names_default = pattern->port != 0 && pattern->port == s->default_port;
-        if (glob_match(pattern->glob, names_default ? s->with_port : s->host))
-            s->best = bucket->ranks[low];
+    for (size_t end; low < bucket->count && bucket->ranks[low] < s->best; low = end) {
+        end = MIN((low / BLOCK + 1) * BLOCK, bucket->count);
+        if (has_all(s, bucket->needs[low / BLOCK]))
+            search_block(s, bucket->ranks + low, end - low);
     }
 }
 
