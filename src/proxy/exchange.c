@@ -308,7 +308,9 @@ void exchange_pace_download(struct exchange *exchange, const struct sock *sink, 
     struct sock_ahead ahead = {0};
     if (!exchange->conn)
         return;
-    if (exchange->phase != EXCHANGE_TUNNEL && !exchange->gzip && !exchange->gunzip)
+    if (exchange->phase != EXCHANGE_TUNNEL && exchange->download.is_complete)
+        len = 0; // nothing follows: what the client has room for need not be asked
+    else if (exchange->phase != EXCHANGE_TUNNEL && !exchange->gzip && !exchange->gunzip)
         ahead = (struct sock_ahead){.unseen = body_unseen(&exchange->download), .bulk = UINT64_MAX};
     sock_pace(&exchange->conn->sock, sink, len, ahead);
 }
