@@ -6,6 +6,10 @@
 // 3. on_poll, on_timer: events go to curl_multi_socket_action; then finished transfers are
 // collected
 //    and handed to on_done, outside of any curl callback, so that it may add and remove transfers.
+//
+// Where there is no memory for a poll, curl must not be told: an error of on_socket ends its multi
+// handle for good. The socket is kept in mind and watched a little later; where even that list is
+// full, its transfer ends by its own timeout.
 #include "discover/curl_loop.h"
 
 #include <stdbool.h>
@@ -14,13 +18,23 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+enum { UNWATCHED_MAX = 256, WATCH_AGAIN_MS = 100 };
+
+struct unwatched {
+    curl_socket_t fd;
+    int action; // CURL_POLL_
+};
+
 struct curl_loop {
     uv_loop_t *loop;
     CURLM *multi; // NULL once closing
     uv_timer_t timer;
+    uv_timer_t again_timer; // runs while there are some of these
+    struct unwatched unwatched[UNWATCHED_MAX];
+    unsigned unwatched_count;
     curl_done_fn on_done;
     void *ctx;
-    unsigned open_handles; // the timer and all polls
+    unsigned open_handles; // the timers and all polls
     bool is_closing;
     void (*on_closed)(void *ctx);
     void *closed_ctx;
@@ -125,27 +139,60 @@ static struct poll *poll_new(struct curl_loop *curl, curl_socket_t fd)
     return poll;
 }
 
+// Whether it is watched now.
+static bool watch(struct curl_loop *curl, struct poll *poll, curl_socket_t fd, int action)
+{
+    if (!poll)
+        poll = poll_new(curl, fd);
+    int events =
+        (action & CURL_POLL_IN ? UV_READABLE : 0) | (action & CURL_POLL_OUT ? UV_WRITABLE : 0);
+    return poll && uv_poll_start(&poll->handle, events, on_poll) == 0;
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    struct curl_loop *curl = timer->data;
+    for (unsigned i = curl->unwatched_count; i-- > 0;) {
+        struct unwatched *socket = &curl->unwatched[i];
+        if (watch(curl, NULL, socket->fd, socket->action))
+            *socket = curl->unwatched[--curl->unwatched_count];
+    }
+    if (curl->unwatched_count == 0)
+        uv_timer_stop(timer);
+}
+
+static void watch_later(struct curl_loop *curl, curl_socket_t fd, int action)
+{
+    if (curl->unwatched_count == UNWATCHED_MAX)
+        return;
+    curl->unwatched[curl->unwatched_count++] = (struct unwatched){.fd = fd, .action = action};
+    uv_timer_start(&curl->again_timer, on_again, WATCH_AGAIN_MS, WATCH_AGAIN_MS);
+}
+
+static void forget_unwatched(struct curl_loop *curl, curl_socket_t fd)
+{
+    for (unsigned i = curl->unwatched_count; i-- > 0;) {
+        if (curl->unwatched[i].fd == fd)
+            curl->unwatched[i] = curl->unwatched[--curl->unwatched_count];
+    }
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int action, void *ctx, void *socket_ctx)
 {
     (void)easy;
     struct curl_loop *curl = ctx;
     struct poll *poll = socket_ctx;
-    if (action == CURL_POLL_REMOVE) {
-        if (poll) {
-            if (curl->multi)
-                curl_multi_assign(curl->multi, fd, NULL);
-            uv_poll_stop(&poll->handle);
-            uv_close((uv_handle_t *)&poll->handle, on_poll_closed);
-        }
-        return 0;
+    forget_unwatched(curl, fd);
+    if (action != CURL_POLL_REMOVE) {
+        if (!watch(curl, poll, fd, action))
+            watch_later(curl, fd, action);
+    } else if (poll) {
+        if (curl->multi)
+            curl_multi_assign(curl->multi, fd, NULL);
+        uv_poll_stop(&poll->handle);
+        uv_close((uv_handle_t *)&poll->handle, on_poll_closed);
     }
-    if (!poll)
-        poll = poll_new(curl, fd);
-    if (!poll)
-        return -1;
-    int events =
-        (action & CURL_POLL_IN ? UV_READABLE : 0) | (action & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    return uv_poll_start(&poll->handle, events, on_poll) < 0 ? -1 : 0;
+    return 0;
 }
 
 struct curl_loop *curl_loop_new(struct uv_loop_s *loop, long max_connections, curl_done_fn on_done,
@@ -162,9 +209,11 @@ struct curl_loop *curl_loop_new(struct uv_loop_s *loop, long max_connections, cu
     curl->loop = loop;
     curl->on_done = on_done;
     curl->ctx = ctx;
-    curl->open_handles = 1;
+    curl->open_handles = 2;
     uv_timer_init(loop, &curl->timer);
+    uv_timer_init(loop, &curl->again_timer);
     curl->timer.data = curl;
+    curl->again_timer.data = curl;
     curl_multi_setopt(curl->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(curl->multi, CURLMOPT_SOCKETDATA, curl);
     curl_multi_setopt(curl->multi, CURLMOPT_TIMERFUNCTION, on_want_timer);
@@ -184,6 +233,7 @@ void curl_loop_close(struct curl_loop *curl, void (*on_closed)(void *ctx), void 
     curl_multi_cleanup(curl->multi);
     curl->multi = NULL;
     uv_close((uv_handle_t *)&curl->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&curl->again_timer, on_timer_closed);
 }
 
 int curl_loop_add(struct curl_loop *curl, CURL *easy)

@@ -30,7 +30,7 @@ PARSERS = {
     "custom_json": ["discover/custom_decode.c", "discover/json.c", "route/command.c", "route/def.c"],
     "glob": ["route/glob.c"],
     "gzip_rules": ["proxy/gzip_rules.c"],
-    "options": ["app/options_listen.c", "app/metrics_prefix.c", "app/address.c"],
+    "options": ["app/options_listen.c", "app/metrics_prefix.c", "app/template.c", "app/address.c"],
     "override": ["admin/manual_body.c"],
     "properties": ["app/properties.c", "app/value.c", "app/tls_names.c", "app/address_template.c", "app/address.c",
                    "base/ip.c"],

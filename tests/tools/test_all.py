@@ -37,6 +37,8 @@ SANITIZER_ENV = {
     "TSAN_OPTIONS": "halt_on_error=1:allocator_may_return_null=1",
 }
 
+NOTHING_TO_DO = 5  # pytest's exit code where no test was selected
+
 _began = time.monotonic()
 _failed = []  # of pytest(): name, argv, env of a run of those alone that failed
 
@@ -45,8 +47,8 @@ def say(text):
     print(f"[{time.monotonic() - _began:6.1f} s] {text}", flush=True)
 
 
-def phase(name, argv, env=None):
-    """Runs a command; returns whether it succeeded."""
+def phase(name, argv, env=None, good=(0,)):
+    """Runs a command; returns whether it succeeded, as these exit codes say."""
     log_path = os.path.join(RESULTS, f"{name}.log")
     say(f"{name}: starts")
     began = time.monotonic()
@@ -54,11 +56,11 @@ def phase(name, argv, env=None):
         code = subprocess.run(argv, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False,
                               stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}).returncode
     took = time.monotonic() - began
-    say(f"{name}: {'ok' if code == 0 else 'FAILED'} in {took:.0f} s")
-    if code != 0:
+    say(f"{name}: {'ok' if code in good else 'FAILED'} in {took:.0f} s")
+    if code not in good:
         with open(log_path, encoding="utf-8", errors="replace") as log:
             print("\n".join("    " + line for line in log.read().splitlines()[-200:]), flush=True)
-    return code == 0
+    return code in good
 
 
 def build(kind):
@@ -97,7 +99,7 @@ def pytest(name, kind, *args, slowness=1):
 def repeat_alone():
     """What judges time or memory is judged again with nothing beside it; report.py says which it were."""
     for name, argv, env in _failed:
-        phase(name, argv, env)
+        phase(name, argv, env, good=(0, NOTHING_TO_DO))
 
 
 def wire_scores():
