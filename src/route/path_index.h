@@ -15,7 +15,7 @@
 
 struct path_index;
 
-enum { PATH_INDEX_NONE = UINT32_MAX };
+#define PATH_INDEX_NONE UINT32_MAX
 
 // paths: descending, no two equal; copied. Folded: letters of both cases are the same. NULL when
 // memory is short.
