@@ -66,6 +66,7 @@ struct sock {
     bool is_ending;      // sock_end was called
     bool has_sent_end;   // FIN is out
     bool is_broken;      // writing has failed
+    bool brings_bulk;    // part of its last message passed unseen
     bool may_read_ahead; // on_data is under way, and more has come than it is told of
     bool holds_output;   // the layer cannot send yet what was written
     bool holds_input;    // the layer has something of the peer's that the owner has not heard yet
@@ -114,10 +115,22 @@ struct sock_ahead {
 // read little is held here; and lets large pieces of plain socks pass through the loop's pipe
 // (on_piped). Costs a system call for large pieces only, or once the pace is slow.
 void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct sock_ahead ahead);
-// Within on_data of a source, after sock_pace and before what it brought is written: what has come
-// behind is taken to the loop's pipe, so that it goes out in one packet with that; on_piped
-// follows. Else nothing happens.
-void sock_read_ahead(struct sock *source);
+// A message is awaited. When the last one was large, only a head's worth is read of it first, as
+// what follows may pass unseen; sock_head_is_read ends that unless it is to be read ahead.
+static inline void sock_await_head(struct sock *sock)
+{
+    sock->read_max = UNLIKELY(sock->brings_bulk) ? SOCK_HEAD_WORTH : 0;
+    sock->splice_max = 0;
+}
+static inline void sock_head_is_read(struct sock *sock)
+{
+    if (LIKELY(!sock->brings_bulk))
+        sock->read_max = 0;
+}
+// Within on_data of a source whose last message was large, before what it brought is written to
+// sink: what has come behind is taken to the loop's pipe, so that it goes out in one packet with
+// that; on_piped follows. Else nothing happens.
+void sock_read_ahead(struct sock *source, const struct sock *sink, struct sock_ahead ahead);
 // Sends what lies in the loop's pipe, as sock_write; not through a layer.
 MUST_CHECK int sock_write_piped(struct sock *sock);
 // The next read brings what any connection's may: nothing is known of it.

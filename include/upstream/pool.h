@@ -87,9 +87,8 @@ struct upstream_conn {
     uint64_t unsent_bytes;                     // when the timer was armed for writing
     uint32_t glitches;                         // counted by the borrowers
     bool is_connected;
-    bool is_reused;   // carried a request before this one
-    bool brings_bulk; // the last answer was large: of the next only the head's worth is read first
-    bool is_doubtful; // set by the borrower: more may come than the answer's end tells
+    bool is_reused;      // carried a request before this one
+    bool is_doubtful;    // set by the borrower: more may come than the answer's end tells
     uint64_t settled_ms; // doubtful and idle: not lent before
 };
 

@@ -10,13 +10,11 @@
 //    catalog wakes up with the same content (an instance came or went, say), or the checks of a
 //    node changed.
 // 3. Neither tells of ports, meta data and addresses. The catalog wakes up for ports and meta data
-// of
-//    anything, and for instances that come and go (not for health). A round over all nodes
+//    of anything, and for instances that come and go (not for health). A round over all nodes
 //    (consul_nodes.c), or over all services where nodes are not fewer, finds what has moved: soon
 //    when nothing else explains the wake-up, else when it has not been made for a while.
-// 4. The same round is made once a minute at least (longer where there are many nodes or services):
-// it
-//    finds what nothing tells of (node addresses).
+// 4. The same round is made once a minute at least (longer where there are many nodes or services).
+//    It finds what nothing tells of (node addresses).
 #include "discover/consul_internal.h"
 
 #include "base/clock.h"

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // 1. curl_loop_add: curl asks for its timer; the timer fires and curl_multi_socket_action starts
-// the
-//    transfer.
+//    the transfer.
 // 2. on_socket: curl names a socket and what to wait for: a uv_poll is started, changed or closed.
 // 3. on_poll, on_timer: events go to curl_multi_socket_action; then finished transfers are
-// collected
-//    and handed to on_done, outside of any curl callback, so that it may add and remove transfers.
+//    collected and handed to on_done, outside of any curl callback, so that it may add and remove
+//    transfers.
 //
 // Where there is no memory for a poll, curl must not be told: an error of on_socket ends its multi
 // handle for good. The socket is kept in mind and watched a little later; where even that list is

@@ -103,12 +103,6 @@ static size_t fill_pipe(struct sock *sock)
     return got > 0 ? (size_t)got : 0;
 }
 
-void sock_read_ahead(struct sock *sock)
-{
-    if (sock->may_read_ahead && sock->splice_max != 0)
-        fill_pipe(sock);
-}
-
 // Hands on what lies in the pipe, and more while it comes as fast as it goes.
 static void pass_piped(struct sock *sock)
 {
@@ -117,6 +111,7 @@ static void pass_piped(struct sock *sock)
     for (;;) {
         asked = sock->splice_max;
         passed += got;
+        sock->brings_bulk = true;
         if (LIKELY(!sock->is_closing))
             sock->events->on_piped(sock, got);
         splice_discard(pipe); // the owner had no use for it
@@ -439,6 +434,16 @@ void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct 
         sock_has_pending(sink) || !splice_is_open(&source->loop->splice))
         return;
     source->splice_max = (uint32_t)MIN(ahead.unseen, (uint64_t)MIN(room, (uint32_t)SPLICE_MAX));
+}
+
+void sock_read_ahead(struct sock *source, const struct sock *sink, struct sock_ahead ahead)
+{
+    if (LIKELY(!source->brings_bulk))
+        return;
+    source->brings_bulk = false; // until it has
+    sock_pace(source, sink, 0, ahead);
+    if (source->may_read_ahead && source->splice_max != 0)
+        fill_pipe(source);
 }
 
 void sock_fit(struct sock *sock, size_t room)

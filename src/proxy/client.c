@@ -194,12 +194,7 @@ static void pace(struct stream *stream, const struct sock *sink, size_t len,
 
 static void read_ahead(struct stream *stream, const struct sock *sink, struct sock_ahead ahead)
 {
-    struct client *client = of_stream(stream);
-    if (LIKELY(!client->brings_bulk))
-        return;
-    client->brings_bulk = false; // until it has
-    sock_pace(&client->sock, sink, 0, ahead);
-    sock_read_ahead(&client->sock);
+    sock_read_ahead(&of_stream(stream)->sock, sink, ahead);
 }
 
 static void await_request(struct client *client)
@@ -209,9 +204,7 @@ static void await_request(struct client *client)
     client->read_deadline_ms = 0;
     client->write_deadline_ms = 0;
     client->rate_window_ends_ms = 0;
-    sock_unpace(&client->sock);
-    if (UNLIKELY(client->brings_bulk))
-        client->sock.read_max = SOCK_HEAD_WORTH;
+    sock_await_head(&client->sock);
     uint32_t own_ms = client->listener->config.idle_timeout_ms;
     uint32_t idle_ms = own_ms ? own_ms : worker->config->client_idle_timeout_ms;
     if (worker->is_draining)
@@ -342,8 +335,7 @@ static size_t feed_one(struct client *client, char *bytes, size_t len)
             sock_fit(&client->sock, BLOCK_MAX - len);
         return 0;
     }
-    if (LIKELY(!client->brings_bulk))
-        client->sock.read_max = 0;
+    sock_head_is_read(&client->sock);
     counter_add(&worker->counters.requests, 1);
     client->requests++;
     if (is_retired(client)) {
@@ -494,7 +486,6 @@ static void on_piped(struct sock *sock, size_t len)
     struct client *client = client_of(sock);
     if (client->state != CLIENT_BUSY)
         return;
-    client->brings_bulk = true;
     exchange_on_client_piped(client->stream.exchange, len);
     if (client->state == CLIENT_BUSY && !sock->is_closing)
         await_body(&client->stream);

@@ -42,9 +42,8 @@ struct client {
     uint8_t state;         // enum client_state
     bool is_fed;           // client_feed is on the stack
     bool is_write_stalled; // the timer guards against a client that does not read
-    bool brings_bulk; // its last request was large: of the next only the head's worth is read first
-    bool is_asked;    // the timer is for looking whether it has left: nobody reads it
-    bool is_given_up; // it did not; RST frees what the kernel still holds for it
+    bool is_asked;         // the timer is for looking whether it has left: nobody reads it
+    bool is_given_up;      // it did not; RST frees what the kernel still holds for it
 };
 
 // Takes over a connection that the listener has accepted; closed when it cannot be served.

@@ -294,25 +294,29 @@ void exchange_on_client_piped(struct exchange *exchange, size_t len)
     was_passed(exchange, len, sock_write_piped(&exchange->conn->sock));
 }
 
+// What is known of the rest of the answer's body, or of a tunnel.
+static struct sock_ahead download_ahead(const struct exchange *exchange)
+{
+    const struct body *download = &exchange->download;
+    if (exchange->phase == EXCHANGE_TUNNEL || download->is_complete || exchange->gzip ||
+        exchange->gunzip)
+        return (struct sock_ahead){0};
+    return (struct sock_ahead){.unseen = body_unseen(download), .bulk = UINT64_MAX};
+}
+
 void exchange_read_ahead(struct exchange *exchange, const struct sock *sink)
 {
-    if (LIKELY(!exchange->conn || !exchange->conn->brings_bulk))
-        return;
-    exchange->conn->brings_bulk = false; // until it has
-    exchange_pace_download(exchange, sink, 0);
-    sock_read_ahead(&exchange->conn->sock);
+    if (exchange->conn)
+        sock_read_ahead(&exchange->conn->sock, sink, download_ahead(exchange));
 }
 
 void exchange_pace_download(struct exchange *exchange, const struct sock *sink, size_t len)
 {
-    struct sock_ahead ahead = {0};
     if (!exchange->conn)
         return;
     if (exchange->phase != EXCHANGE_TUNNEL && exchange->download.is_complete)
         len = 0; // nothing follows: what the client has room for need not be asked
-    else if (exchange->phase != EXCHANGE_TUNNEL && !exchange->gzip && !exchange->gunzip)
-        ahead = (struct sock_ahead){.unseen = body_unseen(&exchange->download), .bulk = UINT64_MAX};
-    sock_pace(&exchange->conn->sock, sink, len, ahead);
+    sock_pace(&exchange->conn->sock, sink, len, download_ahead(exchange));
 }
 
 void exchange_on_client_drained(struct exchange *exchange)

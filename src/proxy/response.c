@@ -395,8 +395,7 @@ static void parse_heads(struct exchange *exchange, char *bytes, size_t len)
                 sock_fit(&exchange->conn->sock, BLOCK_MAX - len);
             break;
         }
-        if (LIKELY(!exchange->conn->brings_bulk))
-            exchange->conn->sock.read_max = 0;
+        sock_head_is_read(&exchange->conn->sock);
         if (rc != HTTP_ACCEPTED) {
             refuse(exchange, (enum http_refusal)rc);
             break;
@@ -480,7 +479,6 @@ static void on_piped(struct upstream_conn *conn, size_t len)
 {
     struct exchange *exchange = conn->user;
     struct iovec before, behind;
-    conn->brings_bulk = true;
     body_pass_unseen(&exchange->download, len, &before, &behind);
     int rc = exchange->stream->ops->send_piped(exchange->stream, len, &before, &behind);
     if (rc < 0) {

@@ -328,9 +328,7 @@ void upstream_put(struct upstream_conn *conn)
     }
     conn->events = NULL;
     conn->user = NULL;
-    sock_unpace(&conn->sock);
-    if (UNLIKELY(conn->brings_bulk))
-        conn->sock.read_max = SOCK_HEAD_WORTH;
+    sock_await_head(&conn->sock);
     conn->settled_ms = conn->is_doubtful ? net_loop_now_ms(upstream->loop) + SETTLE_MS : 0;
     if (conn->is_doubtful)
         list_push_back(&pool->idle, &conn->idle_link);

@@ -33,7 +33,7 @@ struct targets {
     unsigned worker_count;
     struct table_cell cell;
     struct old_table *old;  // replaced versions some worker may still read; newest first
-    struct slab slab;       // both are from it
+    struct slab slab;       // targets and endpoints are from it
     struct index all;       // struct target, live and retired
     struct index endpoints; // struct endpoint, live and retired
     // No binding left, maybe in flight; no target left, maybe connected. What is taken up again
