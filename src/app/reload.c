@@ -18,6 +18,7 @@
 #include "discover/static.h"
 #include "notify.h"
 #include "process.h"
+#include "route/command.h"
 
 extern char **environ;
 
@@ -75,29 +76,49 @@ static void report_failure(struct process *process, const struct err *err)
     problems_end(process->problems);
 }
 
-static void count_line(void *ctx, struct str origin, uint32_t line, struct str text,
-                       const char *reason)
+struct bad_lines {
+    unsigned count;
+    struct err first; // where and why
+};
+
+static void note_line(void *ctx, struct str origin, uint32_t line, struct str text,
+                      const char *reason)
 {
-    (void)origin;
-    (void)line;
-    (void)text;
-    (void)reason;
-    ++*(unsigned *)ctx;
+    struct bad_lines *bad = ctx;
+    if (bad->count++ == 0)
+        err_set(&bad->first, ERR_INVALID, "%.*s line %u: %s: %.*s", (int)MIN(origin.len, 100),
+                origin.ptr, line, reason, (int)MIN(text.len, 80), text.ptr ? text.ptr : "");
 }
 
-// Routes in another file must be good ones, as in a file that changes.
-static int check_files(const struct options *before, const struct options *next, struct err *err)
+static int fail_lines(const struct bad_lines *bad, struct err *err)
 {
-    unsigned bad_lines = 0;
-    if (next->backend != BACKEND_FILE ||
-        (str_eq(before->file.path, next->file.path) &&
-         str_eq(before->file.noroute_html_path, next->file.noroute_html_path)))
+    if (bad->count == 0)
         return 0;
-    int rc = file_config_check(&next->file, count_line, &bad_lines, err);
-    if (rc == 0 && bad_lines > 0)
-        rc = err_set(err, ERR_INVALID, "registry.file.path: %.*s has %u bad lines",
-                     (int)MIN(next->file.path.len, 200), next->file.path.ptr, bad_lines);
-    return rc;
+    if (bad->count == 1)
+        return err_set(err, ERR_INVALID, "%s", bad->first.text);
+    return err_set(err, ERR_INVALID, "%s (and %u more)", bad->first.text, bad->count - 1);
+}
+
+// Other routes than before must be good ones: those of before stay better than a part of them.
+static int check_routes(const struct options *before, const struct options *next, struct err *err)
+{
+    struct bad_lines bad = {0};
+    if (next->backend == BACKEND_FILE &&
+        !(str_eq(before->file.path, next->file.path) &&
+          str_eq(before->file.noroute_html_path, next->file.noroute_html_path))) {
+        int rc = file_config_check(&next->file, note_line, &bad, err);
+        return rc == 0 ? fail_lines(&bad, err) : rc;
+    }
+    if (next->backend == BACKEND_STATIC &&
+        !str_eq(before->static_routes.routes, next->static_routes.routes)) {
+        struct command_list *list = command_list_parse(
+            next->static_routes.routes, STR("registry.static.routes"), note_line, &bad);
+        if (!list)
+            return err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
+        command_list_free(list);
+        return fail_lines(&bad, err);
+    }
+    return 0;
 }
 
 static bool has_scrape(const struct metrics_config *metrics, struct str addr)
@@ -191,7 +212,7 @@ static int apply(struct process *process, struct options *next, struct err *err)
     if (!old)
         return err_set(err, ERR_NOMEM, "%s", err_text(ERR_NOMEM));
     process_fill_limits(next);
-    int rc = check_files(process->options, next, err);
+    int rc = check_routes(process->options, next, err);
     if (rc == 0)
         rc = check_scrape(process->first, next, err);
     if (rc == 0)
@@ -200,6 +221,8 @@ static int apply(struct process *process, struct options *next, struct err *err)
         auth_files = auth_files_new(&next->proxy, process->problems, err);
         rc = auth_files ? 0 : err->code;
     }
+    if (rc == 0 && !process->proxy) // else it would end the process with the first table
+        rc = proxy_check_listeners(&next->proxy, process->inherited, err);
     if (rc == 0 && process->proxy)
         rc = proxy_set_config(process->proxy, &next->proxy, auth_files_users(auth_files), err);
     if (rc != 0) {

@@ -12,6 +12,7 @@ import socket
 import pytest
 
 from harness.client import Client, format_request
+from harness.fake_consul import FakeConsul
 from harness.load import Load, Origins
 from harness.origin import Origin, ScriptedOrigin
 from harness.ports import free_port
@@ -223,6 +224,7 @@ def test_file_of_routes(tmp_path):
             tagway.reload(texts[1])
             wait_until(lambda: tagway.destinations() == {bare(two)}, what="the other file")
             tagway.reload(texts[2], "failure")
+            assert f"{paths[2]} line 1: " in config_problems(tagway)[0]["reason"]
             assert tagway.destinations() == {bare(two)}
             # It is the new file that is watched.
             paths[0].write_text("")
@@ -356,6 +358,23 @@ def test_a_port_that_is_taken_changes_nothing(tmp_path):
             assert tagway.config("Proxy", "NoRouteStatus") == 404
 
 
+def test_a_port_that_is_taken_before_the_first_table(tmp_path):
+    """Nothing listens yet, so nothing is bound: it would end the process once the registry answers."""
+    port = free_port()
+    with FakeConsul() as consul, Origin() as origin:
+        consul.set_service("s", [("s-1", origin.port, ["urlprefix-/"])])
+        consul.hang_up()
+        text = f"proxy.addr = 127.0.0.1:{port}\n"
+        with Reloaded(tmp_path, text, None, {"proxy.addr": None, **consul.options()}, is_ready=False) as tagway:
+            wait_until(lambda: tagway.admin("/health", may_fail=True).status == 200, 20, "the admin listener")
+            tagway.reload(f"proxy.addr = 127.0.0.1:{origin.port}\n", "failure")
+            assert f"listen on 127.0.0.1:{origin.port}" in config_problems(tagway)[0]["reason"]
+            consul.listen()
+            tagway.wait_ready()
+            tagway.port = port
+            assert tagway.get().status == 200
+
+
 # --- what is wrong, and what cannot change
 
 @pytest.mark.parametrize("text, words", [
@@ -366,6 +385,8 @@ def test_a_port_that_is_taken_changes_nothing(tmp_path):
     ("registry.backend = none\n", ["registry.backend", "none"]),
     ("ui.auth = name=a;type=basic;file=/no/such/file\n", ["ui.auth", "/no/such/file"]),
     ("a = ${b}\nb = ${a}\n", ["tagway.properties"]),
+    ("registry.static.routes = route add a / http://127.0.0.1:1/\\nroute ad x\n",
+     ["registry.static.routes line 2", "route ad x"]),
 ], ids=lambda value: value.split(" ")[0] if isinstance(value, str) else "")
 def test_a_bad_file_keeps_the_old_and_says_so(tmp_path, text, words):
     good = "registry.backend = static\n"
