@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The error log: one line per message on stderr, "YYYY/MM/DD HH:MM:SS [LEVEL] text" in local time
 // (fabio's format). Control and non-ASCII bytes in the text are written as \xNN, so that a hostile
-// name cannot forge a line. Each line is one write(2). Safe on any thread.
+// name cannot forge a line. Each line is one write. Safe on any thread, and waits for nobody: a
+// message that a full pipe or socket has no room for is lost, which the next one says.
 #pragma once
 
 #include <stdarg.h>

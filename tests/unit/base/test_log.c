@@ -76,6 +76,39 @@ static void long_messages_are_cut(void **state)
     assert_int_equal(line[strlen(line) - 1], '\n');
 }
 
+// A supervisor that has stopped reading holds nobody up.
+static void a_full_pipe_is_not_waited_for(void **state)
+{
+    (void)state;
+    static char text[1 << 20];
+    char long_text[1500];
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = '\0';
+    for (unsigned i = 0; i < 1000; i++)
+        log_error("%u %s", i, long_text);
+    log_block(LOG_INFO, "Heading", str_of(long_text));
+    ssize_t len = read(ends[0], text, sizeof text - 1); // all that there is
+    assert_in_range(len, 10000, sizeof text - 1);
+    text[len] = '\0';
+    assert_int_equal(text[len - 1], '\n');
+    unsigned written = 0;
+    for (char *at = text; (at = strchr(at, '\n')); at++)
+        written++;
+    log_error("again");
+    len = read(ends[0], text, sizeof text - 1);
+    assert_true(len > 0);
+    text[len] = '\0';
+    char told[64];
+    snprintf(told, sizeof told, "[WARN] %u messages are missing", 1001 - written);
+    assert_non_null(strstr(text, told));
+    assert_non_null(strstr(text, "[ERROR] again\n"));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void levels_filter(void **state)
 {
     (void)state;
@@ -138,6 +171,7 @@ int main(void)
         LOG_TEST(writes_one_line_with_time_and_level),
         LOG_TEST(a_message_cannot_forge_a_line),
         LOG_TEST(long_messages_are_cut),
+        LOG_TEST(a_full_pipe_is_not_waited_for),
         LOG_TEST(levels_filter),
         LOG_TEST(a_block_keeps_its_lines),
         LOG_TEST(a_large_block_is_complete),
