@@ -37,11 +37,14 @@ static int join(void *ctx, struct str key, struct str value, uint64_t modify_ind
     return buf_status(&joined->text);
 }
 
-static int read_joined(struct joined *joined, bool has_headings,
+static int read_joined(struct joined *joined, bool has_headings, bool has_known,
                        const struct http_response *response, struct err *err)
 {
     *joined = (struct joined){.has_headings = has_headings, .is_first = true};
     buf_init(&joined->text, TEXT_MAX);
+    // Nothing is left of it because the token may not see it: that says nothing about the keys.
+    if (response->status == 404 && has_known && response->is_filtered_by_acls)
+        return err_set(err, ERR_DENIED, "the token may not read its keys any more");
     if (response->status == 404)
         return 0;
     return decode_kv(response->body, join, joined, err);
@@ -66,7 +69,8 @@ static int on_manual(struct watch *watch, const struct http_response *response, 
 {
     struct consul *consul = consul_of(watch);
     struct joined joined;
-    int status = read_joined(&joined, true, response, err);
+    bool has_known = consul->manual_text && *consul->manual_text;
+    int status = read_joined(&joined, true, has_known, response, err);
     struct str text = buf_str(&joined.text);
     if (status == 0 && !str_eq(text, str_of(consul->manual_text))) {
         status = consul_set_manual(consul, text);
@@ -83,7 +87,8 @@ static int on_noroute(struct watch *watch, const struct http_response *response,
 {
     struct consul *consul = consul_of(watch);
     struct joined joined;
-    int status = read_joined(&joined, false, response, err);
+    bool has_known = feed_noroute_html(consul->feed).len > 0;
+    int status = read_joined(&joined, false, has_known, response, err);
     struct str html = buf_str(&joined.text);
     if (status == 0) {
         bool has_changed = !str_eq(html, feed_noroute_html(consul->feed));

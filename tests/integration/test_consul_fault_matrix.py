@@ -329,6 +329,37 @@ def test_what_the_token_may_not_see_is_no_disappearance(origin):
         assert "may not read" in log and "s3cr3t" not in log
 
 
+def test_keys_that_the_token_may_not_see_any_more_stay(origin):
+    """Consul says of them that they do not exist, and that it has left something out."""
+    with FakeConsul() as consul:
+        consul.set_kv("fabio/config", f"route add m /manual http://127.0.0.1:{origin.port}/")
+        consul.set_kv("fabio/noroute.html", "<p>nothing here")
+        with Tagway(options=consul.options()) as tagway:
+            tagway.wait_route("/manual")
+            wait_until(lambda: b"nothing here" in tagway.get("/none").body, what="the page")
+            hidden = answer(404, b"", consul.index, fields=[("X-Consul-Results-Filtered-By-ACLs", "true")])
+            seen = []
+
+            def fault(path):
+                if not path.startswith("/v1/kv/"):
+                    return None
+                seen.append(path)
+                return hidden
+
+            consul.fault = fault
+            consul.touch()
+            wait_until(lambda: json.dumps(tagway.problems()).count("may not read") == 2, 20, "the problems")
+            assert tagway.get("/manual").status == 200
+            assert b"nothing here" in tagway.get("/none").body
+            # What is really gone goes.
+            consul.fault = None
+            consul.kv.clear()
+            consul.touch()
+            wait_until(lambda: tagway.get("/manual").status == 404, 20, "the route to go")
+            wait_until(lambda: tagway.get("/none").body == b"", 20, "the page to go")
+            wait_until(lambda: "may not" not in json.dumps(tagway.problems()), 20, "the problems to go")
+
+
 def instance(port, node=None, service=None, **more):
     return {"Node": {"Node": "n", "Address": "127.0.0.1", "Datacenter": "dc1", **(node or {})},
             "Service": {"ID": "i", "Service": "x", "Address": "127.0.0.1", "Port": port, "Tags": [], "Kind": "",
