@@ -63,6 +63,19 @@ bool access_is_same_origin(const struct http_head *head)
     return str_ieq(value, head->host);
 }
 
+// By a proxy on this machine, one of our own routes included, on behalf of somebody who may be
+// anywhere.
+static bool is_forwarded(const struct http_head *head)
+{
+    static const struct str NAMES[] = {STR_INIT("X-Forwarded-For"), STR_INIT("Forwarded"),
+                                       STR_INIT("X-Real-Ip")};
+    for (size_t i = 0; i < ARRAY_LEN(NAMES); i++) {
+        if (http_find_name(head, NAMES[i]))
+            return true;
+    }
+    return false;
+}
+
 enum access_verdict access_check_page(enum ui_access access)
 {
     return access == UI_ACCESS_RO ? ACCESS_READ_ONLY : ACCESS_GRANTED;
@@ -77,7 +90,7 @@ enum access_verdict access_check_manual(enum ui_access access, const struct http
         return ACCESS_GRANTED;
     if (!access_is_same_origin(head))
         return ACCESS_CROSS_SITE;
-    if (access == UI_ACCESS_DEFAULT && !is_peer_loopback)
+    if (access == UI_ACCESS_DEFAULT && (!is_peer_loopback || is_forwarded(head)))
         return ACCESS_NOT_LOOPBACK;
     return ACCESS_GRANTED;
 }

@@ -22,7 +22,7 @@ bool access_host_is_ours(const struct access_hosts *hosts, struct str authority)
 enum access_verdict {
     ACCESS_GRANTED,
     ACCESS_READ_ONLY,    // ui.access=ro
-    ACCESS_NOT_LOOPBACK, // ui.access unset and a write from another machine
+    ACCESS_NOT_LOOPBACK, // ui.access unset and a write from another machine, or through a proxy
     ACCESS_CROSS_SITE,   // a browser says that another site's page is behind the write
 };
 

@@ -152,7 +152,8 @@ static const char *refusal_text(enum access_verdict verdict)
 {
     switch (verdict) {
     case ACCESS_NOT_LOOPBACK:
-        return "Forbidden: writes come from this machine only unless ui.access=rw\n";
+        return "Forbidden: writes come from this machine only, and through no proxy, unless "
+               "ui.access=rw\n";
     case ACCESS_CROSS_SITE: return "Forbidden: the request comes from another site\n";
     default: return "Forbidden\n";
     }

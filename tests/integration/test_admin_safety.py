@@ -11,6 +11,7 @@ import pytest
 
 from harness.client import Client, format_request
 from harness.consul import Consul
+from harness.fake_consul import FakeConsul
 from harness.origin import Origin
 from harness.process import wait_until
 from harness.tagway import Tagway, route
@@ -130,6 +131,18 @@ def test_access(consul, access, path, status):
     with Tagway(options=consul.options(ui_access=access)) as tagway:
         body = json.dumps({"value": "# kept", "version": str(version(consul))}).encode()
         assert send(tagway, "PUT", path, [], body).status == status
+
+
+def test_a_route_to_the_admin_listener_lets_nobody_write():
+    """Whoever registers such a service makes strangers' requests come from this machine."""
+    with FakeConsul() as consul, Tagway(options=consul.options()) as tagway:
+        consul.set_service("ui", [("ui-1", tagway.admin_port, ["urlprefix-/ host=dst"])])
+        tagway.wait_route("/api/manual")
+        answer = tagway.get("/api/manual", method="PUT", body=WRITE)
+        assert answer.status == 403 and b"through no proxy" in answer.body
+        assert not consul.writes
+        assert tagway.admin("/api/manual", method="PUT", body=WRITE).status == 200
+        assert consul.writes
 
 
 # Headers (every answer, good or bad)

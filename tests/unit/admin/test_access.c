@@ -78,6 +78,13 @@ static void test_manual_access(void **state)
     assert_int_equal(check(UI_ACCESS_DEFAULT, "PUT", none, false), ACCESS_NOT_LOOPBACK);
     assert_int_equal(check(UI_ACCESS_DEFAULT, "PUT", none, true), ACCESS_GRANTED);
     assert_int_equal(check(UI_ACCESS_RW, "PUT", none, false), ACCESS_GRANTED);
+    static const char *const VIA_PROXY[] = {"X-Forwarded-For: 127.0.0.1\r\n",
+                                            "Forwarded: for=10.1.2.3\r\n", "x-real-ip: ::1\r\n"};
+    for (size_t i = 0; i < ARRAY_LEN(VIA_PROXY); i++) {
+        assert_int_equal(check(UI_ACCESS_DEFAULT, "PUT", VIA_PROXY[i], true), ACCESS_NOT_LOOPBACK);
+        assert_int_equal(check(UI_ACCESS_DEFAULT, "GET", VIA_PROXY[i], true), ACCESS_GRANTED);
+        assert_int_equal(check(UI_ACCESS_RW, "PUT", VIA_PROXY[i], true), ACCESS_GRANTED);
+    }
 }
 
 static void test_foreign_pages_cannot_write(void **state)
