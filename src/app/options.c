@@ -115,6 +115,14 @@ static int set_value(struct reader *reader, const struct option_row *row, struct
     return 0;
 }
 
+// A password may stand in a URL.
+static struct str without_user(struct str text, const char **mark)
+{
+    ptrdiff_t at = str_rfind_char(text, '@');
+    *mark = at < 0 ? "" : "***@";
+    return str_from(text, (size_t)(at + 1));
+}
+
 // Turns "what is wrong" into a text for people; keeps the code. What a type's check says about a
 // secret may quote it.
 static int explain(struct reader *reader, const struct option_row *row, bool may_quote)
@@ -128,8 +136,9 @@ static int explain(struct reader *reader, const struct option_row *row, bool may
     if (err->code == ERR_UNSUPPORTED)
         return err_set(err, err->code, "%s: %s from %.*s is not supported yet", row->key, copy.text,
                        (int)MIN(value->origin.len, 80), value->origin.ptr);
-    struct str text = row->is_secret ? STR("***") : value->text;
-    return err_set(err, err->code, "%s: bad value \"%.*s\" from %.*s: %s", row->key,
+    const char *mark;
+    struct str text = without_user(row->is_secret ? STR("***") : value->text, &mark);
+    return err_set(err, err->code, "%s: bad value \"%s%.*s\" from %.*s: %s", row->key, mark,
                    (int)MIN(text.len, 48), text.ptr, (int)MIN(value->origin.len, 80),
                    value->origin.ptr, what);
 }

@@ -131,6 +131,8 @@ int option_apply_consul_addr(struct options *options, struct option_storage *sto
     }
     if (text.len == 0)
         return err_set(err, ERR_INVALID, "must be host:port or a URL");
+    if (!is_socket && str_find_char(text, '@') >= 0)
+        return err_set(err, ERR_INVALID, "cannot have a user; see registry.consul.token");
     options->consul.addr = copy;
     return 0;
 }

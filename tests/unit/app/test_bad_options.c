@@ -53,6 +53,8 @@ static const struct {
     {FLAG, "-registry.consul.noroutehtmlpath=", "must begin with /"},
     {FLAG, "-registry.consul.addr=", "must be host:port or a URL"},
     {FLAG, "-registry.consul.addr=http:///x", "must be host:port or a URL"},
+    {FLAG, "-registry.consul.addr=http://u:hush@h:1",
+     "bad value \"***@h:1\" from flag -registry.consul.addr: cannot have a user"},
     {FLAG, "-registry.consul.checksRequired=two", "must be one, all or none"},
     {FLAG, "-registry.consul.unhealthyroute=404", "must be 503, drop or failopen"},
     {FLAG, "-registry.consul.register.addr=nowhere", "need host:port"},
