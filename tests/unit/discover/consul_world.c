@@ -664,6 +664,17 @@ unsigned world_open_polls(void)
     return count;
 }
 
+bool world_shows(const char *words)
+{
+    struct buf json;
+    buf_init(&json, 1 << 20);
+    world.backend->ops->write_json(world.backend->self, &json);
+    assert_int_equal(buf_status(&json), 0);
+    bool is_shown = str_find(buf_str(&json), str_of(words)) >= 0;
+    buf_fini(&json);
+    return is_shown;
+}
+
 // Life
 
 void world_begin(unsigned services)

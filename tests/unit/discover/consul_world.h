@@ -57,3 +57,5 @@ unsigned world_lost(void);   // times a service lost its traffic although Consul
 size_t world_requests(void);
 size_t world_most_requests(uint64_t from_ms, uint64_t window_ms);
 unsigned world_open_polls(void);
+// Whether the state that the admin pages show has these words.
+bool world_shows(const char *words);

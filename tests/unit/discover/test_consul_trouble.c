@@ -212,6 +212,29 @@ static void a_node_that_moves_alone_is_seen(void **state)
     }
 }
 
+// C11: after a minute at its limit it is read less and less often, and shown as flapping.
+static void a_service_that_flaps_is_read_seldom_and_told(void **state)
+{
+    (void)state;
+    world_begin(1);
+    assert_false(world_shows("\"is_flapping\":true"));
+    for (unsigned i = 0; i < 10 * 60 * 10; i++) {
+        world_set_up(0, i % 2);
+        world_run(100);
+    }
+    assert_true(world_shows("\"is_flapping\":true"));
+    size_t before = world_requests();
+    for (unsigned i = 0; i < 60 * 10; i++) {
+        world_set_up(0, i % 2);
+        world_run(100);
+    }
+    assert_in_range(world_requests() - before, 3, 12); // every 15 s, and the polls of the others
+    world_set_up(0, true);
+    world_run(2 * 60 * 1000);
+    assert_true(world_routes(0));
+    world_end();
+}
+
 // Each poll ends once a minute; what else is asked to find what nothing tells of is a few requests.
 static void a_quiet_consul_is_asked_little(void **state)
 {
@@ -235,6 +258,7 @@ int main(void)
         cmocka_unit_test(too_many_requests_halve_the_polls),
         cmocka_unit_test(nothing_outlives_its_service),
         cmocka_unit_test(a_node_that_moves_alone_is_seen),
+        cmocka_unit_test(a_service_that_flaps_is_read_seldom_and_told),
         cmocka_unit_test(a_quiet_consul_is_asked_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
