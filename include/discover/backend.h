@@ -25,6 +25,11 @@ struct backend_ops {
     // Withdraws the process's own registration (shutdown, first step); on_done when answered or
     // after 3 s.
     void (*deregister)(void *self, void (*on_done)(void *ctx), void *ctx);
+    // For an upgrade: appends " HASH" for each name that is registered here. The process before,
+    // which is told them, withdraws by hand_over what is not among them, and leaves the others to
+    // us. Both NULL when the backend registers nothing.
+    void (*write_registered)(void *self, struct buf *out);
+    void (*hand_over)(void *self, struct str registered);
     // A table was published: what the routes ask to be registered may have changed. NULL when the
     // backend registers nothing.
     void (*on_published)(void *self);

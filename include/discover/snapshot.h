@@ -34,6 +34,8 @@ MUST_CHECK struct snapshot_keeper *snapshot_keeper_new(struct uv_loop_s *loop,
                                                        struct problems *problems);
 // The feed has published.
 void snapshot_keeper_changed(struct snapshot_keeper *keeper);
+// Another process keeps them from now on: nothing is written any more.
+void snapshot_keeper_retire(struct snapshot_keeper *keeper);
 // A running write is waited for; frees itself, then on_closed.
 void snapshot_keeper_close(struct snapshot_keeper *keeper, void (*on_closed)(void *ctx), void *ctx);
 

@@ -212,12 +212,17 @@ static void leave(struct process *process)
         process->backend->ops->deregister(process->backend->self, on_deregistered, process);
 }
 
-void process_hand_over(struct process *process)
+void process_hand_over(struct process *process, struct str registered)
 {
+    const struct backend *backend = process->backend;
     process->phase = PHASE_LEAVING;
     // Whoever still asks us about readiness means the sockets, which are served: not draining.
     admin_retire(process->admin);
+    if (process->snapshot)
+        snapshot_keeper_retire(process->snapshot);
     // The registration stays: it is the successor's now.
+    if (backend->ops->hand_over)
+        backend->ops->hand_over(backend->self, registered);
     uv_timer_start(&process->grace, on_grace_over, HAND_OVER_MS, 0);
 }
 

@@ -491,7 +491,7 @@ const struct option_row OPTION_ROWS[] = {
     {.key = "proxy.upgradetimeout", .type = OPTION_DURATION, .preset = "1m",
      .json = "Proxy.UpgradeTimeout", FIELD(upgrade_timeout_ms),
      .help = "How long a new process may take to serve after SIGUSR2; then it is killed and the old "
-             "one goes on."},
+             "one goes on. 0: no limit."},
     {.key = "proxy.deregistergraceperiod", .type = OPTION_DURATION, .preset = "0",
      .json = "Proxy.DeregisterGracePeriod", FIELD(deregister_grace_ms),
      .help = "Time between leaving the registry and closing the listeners when the process is "

@@ -32,7 +32,7 @@ struct upgrade {
     uv_process_t child;
     uv_pipe_t pipe; // says when it serves
     uv_timer_t timer;
-    char word[16];
+    char word[4096]; // which a pipe takes whole
     bool is_running;
     bool has_child; // handles that are open
     bool has_pipe;
@@ -81,8 +81,9 @@ struct process {
 void process_fill_limits(struct options *options);
 // lifecycle.c: the proxy's listeners are open, or others than before.
 void process_note_listeners(struct process *process);
-// lifecycle.c: another process serves now; this one ends what it has begun.
-void process_hand_over(struct process *process);
+// lifecycle.c: another process serves now, and has registered these names; this one ends what it
+// has begun.
+void process_hand_over(struct process *process, struct str registered);
 
 // reload.c: SIGHUP.
 void reload_start(struct process *process);

@@ -3,7 +3,8 @@
 //  1. upgrade_start: the program is started again as we were, with all listening sockets from
 //     descriptor 3 on (LISTEN_FDS) and a pipe (TAGWAY_UPGRADE). Both processes have every socket,
 //     so no queue is lost whoever goes.
-//  2. The new one reads routes and serves; it says so on the pipe (upgrade_tell_serving).
+//  2. The new one reads routes and serves; it says so on the pipe, and what it registers
+//     (upgrade_tell_serving).
 //  3. on_word: this one leaves; see process_hand_over.
 // When the new one ends before that or takes too long, it is killed and this one goes on. It is
 // never asked to end: a tidy end would withdraw the registration, which is ours.
@@ -107,13 +108,14 @@ static void on_word(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
         return;
     }
     int pid = uv_process_get_pid(&upgrade->child);
+    struct str registered = str_make(upgrade->word, (size_t)len);
     upgrade->is_running = false;
     close_pipe_and_timer(upgrade);
     uv_close((uv_handle_t *)&upgrade->child, on_child_closed); // from now on init's
     set_problem(process, NULL);
     log_info("Upgrade: process %d serves; this one finishes what it has begun", pid);
     notify_send("MAINPID=%d\nREADY=1", pid);
-    process_hand_over(process);
+    process_hand_over(process, registered);
 }
 
 // --- starting ---
@@ -193,7 +195,8 @@ static int watch(struct process *process, int pipe_end)
     uv_timer_init(&process->loop, &upgrade->timer);
     upgrade->has_timer = true;
     upgrade->timer.data = process;
-    uv_timer_start(&upgrade->timer, on_timeout, process->options->upgrade_timeout_ms, 0);
+    if (process->options->upgrade_timeout_ms)
+        uv_timer_start(&upgrade->timer, on_timeout, process->options->upgrade_timeout_ms, 0);
     return uv_read_start((uv_stream_t *)&upgrade->pipe, on_alloc, on_word);
 }
 
@@ -249,11 +252,19 @@ void upgrade_cancel(struct process *process)
 
 void upgrade_tell_serving(struct process *process)
 {
-    static const char WORD[] = "serving\n";
+    const struct backend *backend = process->backend;
+    struct buf word;
     if (process->predecessor_pipe < 0)
         return;
-    if (write(process->predecessor_pipe, WORD, sizeof WORD - 1) < 0)
+    buf_init(&word, sizeof process->upgrade.word - 1);
+    buf_append_cstr(&word, "serving");
+    if (backend->ops->write_registered)
+        backend->ops->write_registered(backend->self, &word);
+    buf_append_char(&word, '\n');
+    struct str text = buf_status(&word) == 0 ? buf_str(&word) : STR("serving\n");
+    if (write(process->predecessor_pipe, text.ptr, text.len) < 0)
         log_warn("The process before could not be told that this one serves; it may have ended");
+    buf_fini(&word);
     close(process->predecessor_pipe);
     process->predecessor_pipe = -1;
 }

@@ -337,6 +337,20 @@ static void deregister(void *self, void (*on_done)(void *ctx), void *ctx)
         on_done(ctx);
 }
 
+static void write_registered(void *self, struct buf *out)
+{
+    const struct consul *consul = self;
+    if (consul->registrar)
+        registrar_write_hashes(consul->registrar, out);
+}
+
+static void hand_over(void *self, struct str registered)
+{
+    struct consul *consul = self;
+    if (consul->registrar)
+        registrar_hand_over(consul->registrar, registered);
+}
+
 static void on_published(void *self)
 {
     const struct consul *consul = self;
@@ -364,6 +378,8 @@ static const struct backend_ops OPS = {
     .stop = stop,
     .free = consul_free,
     .deregister = deregister,
+    .write_registered = write_registered,
+    .hand_over = hand_over,
     .on_published = on_published,
     .restore = consul_restore,
     .write_identity = consul_write_identity,

@@ -196,6 +196,9 @@ MUST_CHECK struct registrar *registrar_new(struct consul *consul, struct err *er
 void registrar_free(struct registrar *registrar); // aborts its calls
 void registrar_tick(struct registrar *registrar); // once a second and after each table
 void registrar_deregister(struct registrar *registrar, void (*on_done)(void *ctx), void *ctx);
+// See struct backend_ops.
+void registrar_write_hashes(const struct registrar *registrar, struct buf *out);
+void registrar_hand_over(struct registrar *registrar, struct str hashes);
 
 // consul_report.c
 void consul_write_metrics(void *self, struct buf *out);

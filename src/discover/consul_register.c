@@ -6,12 +6,15 @@
 // 2. Every ten seconds the TTL check is passed. An agent that has forgotten it answers 404 (older
 //    ones 500 "Unknown check"): the name is registered again.
 // 3. A name that no route asks for any more, and all names at shutdown, are deregistered.
+// 4. After an upgrade the new process has the names that it registers too; the others are
+//    deregistered.
 // A failed call is repeated a second later, then less often, down to every five. Independent of the
 // watches.
 #include "discover/consul_internal.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <unistd.h>
@@ -51,6 +54,7 @@ struct registrar {
     char hostname[256];
     uint64_t table_version; // the names are those of this table
     bool is_leaving;
+    bool is_retired; // what is left is to be deregistered
     uv_timer_t leave_timer;
     bool has_timer;
     void (*on_left)(void *ctx);
@@ -348,7 +352,8 @@ void registrar_tick(struct registrar *registrar)
     // Nobody is sent here before there is something to serve.
     if (registrar->is_leaving || !feed_is_synced(registrar->consul->feed))
         return;
-    if (list_is_empty(&registrar->entries) || version != registrar->table_version) {
+    bool has_changed = list_is_empty(&registrar->entries) || version != registrar->table_version;
+    if (has_changed && !registrar->is_retired) {
         registrar->table_version = version;
         collect_names(registrar);
     }
@@ -360,6 +365,52 @@ void registrar_tick(struct registrar *registrar)
         else if (!entry->call && (now_ms >= entry->due_ms || !entry->is_wanted))
             send_next(entry);
     }
+}
+
+// Of where the entry is registered and as what. Not hash_bytes: that of another version may be
+// another.
+static uint64_t entry_hash(const struct entry *entry)
+{
+    const struct consul_settings *settings = &entry->registrar->consul->settings;
+    const char *const parts[] = {settings->http.base_url, settings->http.unix_path,
+                                 settings->namespace_name, settings->partition, entry->id};
+    uint64_t hash = 0xcbf29ce484222325; // FNV-1a
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        struct str part = str_of(parts[i]);
+        for (size_t k = 0; k <= part.len; k++) // with the end, so that parts are told apart
+            hash = (hash ^ (k < part.len ? (unsigned char)part.ptr[k] : 0)) * 0x100000001b3;
+    }
+    return hash;
+}
+
+void registrar_write_hashes(const struct registrar *registrar, struct buf *out)
+{
+    LIST_FOREACH (link, &registrar->entries) {
+        const struct entry *entry = CONTAINER_OF(link, struct entry, link);
+        if (entry->is_wanted)
+            buf_printf(out, " %016" PRIx64, entry_hash(entry));
+    }
+}
+
+void registrar_hand_over(struct registrar *registrar, struct str hashes)
+{
+    registrar->is_retired = true;
+    LIST_FOREACH_SAFE (link, &registrar->entries) {
+        struct entry *entry = CONTAINER_OF(link, struct entry, link);
+        char hash[20];
+        snprintf(hash, sizeof hash, " %016" PRIx64, entry_hash(entry));
+        bool may_be_registered = entry->is_registered || entry->call;
+        if (str_find(hashes, str_of(hash)) >= 0 || !may_be_registered) {
+            entry_free(entry);
+            continue;
+        }
+        if (entry->call)
+            http_call_cancel(entry->call);
+        entry->call = NULL;
+        entry->is_registered = true;
+        entry->is_wanted = false;
+    }
+    registrar_tick(registrar);
 }
 
 static void on_leave_timer(uv_timer_t *timer)

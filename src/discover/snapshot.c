@@ -44,6 +44,7 @@ struct snapshot_keeper {
     uint64_t serving_us; // saved_us of what was loaded; 0: nothing of it is served
 
     bool is_dirty;
+    bool is_retired;
     bool is_writing;
     uint64_t next_save_ms;
     uint64_t saved_us; // of the file that stands; 0: none of this process
@@ -299,6 +300,11 @@ static void look_after_serving(struct snapshot_keeper *keeper)
     problems_clear(keeper->problems, STR("snapshot/serving"));
 }
 
+static bool wants_save(const struct snapshot_keeper *keeper)
+{
+    return keeper->is_dirty && !keeper->is_writing && !keeper->is_retired;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct snapshot_keeper *keeper = timer->data;
@@ -310,8 +316,7 @@ static void on_timer(uv_timer_t *timer)
     }
     if (keeper->serving_us)
         look_after_serving(keeper);
-    if (keeper->is_dirty && !keeper->is_writing && now_ms >= keeper->next_save_ms &&
-        is_heard(keeper))
+    if (wants_save(keeper) && now_ms >= keeper->next_save_ms && is_heard(keeper))
         save(keeper);
     schedule(keeper);
 }
@@ -324,7 +329,7 @@ static void schedule(struct snapshot_keeper *keeper)
         due_ms = keeper->load_at_ms;
     if (keeper->serving_us)
         due_ms = MIN(due_ms, now_ms + WATCH_MS);
-    if (keeper->is_dirty && !keeper->is_writing) {
+    if (wants_save(keeper)) {
         bool is_late = now_ms >= keeper->next_save_ms; // it waits for the registry
         due_ms = MIN(due_ms, is_late ? now_ms + WATCH_MS : keeper->next_save_ms);
     }
@@ -342,6 +347,11 @@ void snapshot_keeper_changed(struct snapshot_keeper *keeper)
         keeper->next_save_ms = MAX(keeper->next_save_ms, clock_now_ms() + SETTLE_MS);
     keeper->is_dirty = true;
     schedule(keeper);
+}
+
+void snapshot_keeper_retire(struct snapshot_keeper *keeper)
+{
+    keeper->is_retired = true;
 }
 
 struct snapshot_keeper *snapshot_keeper_new(struct uv_loop_s *loop,

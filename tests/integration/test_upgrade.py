@@ -14,6 +14,7 @@ import time
 import pytest
 
 from harness.client import Client, Closed, format_request
+from harness.fake_consul import FakeConsul
 from harness.load import Load, Origins
 from harness.origin import Origin, ScriptedOrigin
 from harness.process import SLOWNESS, wait_until
@@ -317,6 +318,52 @@ def test_the_registration_stays(tmp_path, consul_binary):
 def _own_id(consul):
     own = [key for key, value in consul.get("/v1/agent/services").items() if value["Service"] == "fabio"]
     return own[0] if own else None
+
+
+def test_a_registration_under_another_name_goes_with_the_old_process(tmp_path):
+    with FakeConsul() as consul:
+        options = consul.options(registry_consul_register_enabled="true")
+        with Upgraded(tmp_path, "registry.consul.register.name = before\n", None, options) as tagway:
+            def names():
+                return {body["Name"] for body in consul.registered.values()}
+
+            wait_until(lambda: names() == {"before"}, what="the registration")
+            tagway.properties.write_text("registry.consul.register.name = after\n")
+            tagway.upgrade()
+            wait_until(lambda: names() == {"after"}, what="the old name to go")
+
+
+def test_only_the_new_process_keeps_the_routes_on_disk(tmp_path):
+    """The old one may live for hours, and knows only what was configured before."""
+    paths = [tmp_path / "before", tmp_path / "after"]
+
+    def text(path):
+        return f"registry.snapshot.path = {path}\n"
+
+    def is_saved(path, name):
+        return path.exists() and f"service {name}\n" in path.read_text()
+
+    with FakeConsul() as consul, ScriptedOrigin(websocket_echo) as echo:
+        consul.set_service("ws", [("ws-1", echo.port, ["urlprefix-/ws"])])
+        options = consul.options(proxy_shutdownwait="1h")
+        with Upgraded(tmp_path, text(paths[0]), None, options) as tagway, tagway.connect() as tunnel:
+            assert tunnel.request(target="/ws", fields=UPGRADE).status == 101
+            wait_until(lambda: is_saved(paths[0], "ws"), what="the file")
+            tagway.properties.write_text(text(paths[1]))
+            tagway.upgrade()
+            paths[0].unlink()
+            # The second is written three seconds after the first; the old process would have written meanwhile.
+            for name in ("one", "two"):
+                consul.set_service(name, [(f"{name}-1", echo.port, [f"urlprefix-/{name}"])])
+                wait_until(lambda name=name: is_saved(paths[1], name), 20, "the new file")
+            assert not is_gone(tagway.pids[0])
+            assert not paths[0].exists()
+
+
+def test_no_time_limit(tmp_path):
+    with Origin() as origin, Upgraded(tmp_path, "proxy.upgradetimeout = 0\n", route(origin)) as tagway:
+        tagway.upgrade()
+        assert tagway.get().status == 200
 
 
 @pytest.mark.multi_worker
