@@ -67,6 +67,10 @@ static int check_option(struct str key, struct str value, struct err *err)
             err, ERR_INVALID,
             "option %.*s: only visible ASCII without '#' (and '?' in prepend) can be sent on",
             STR_FMT(key));
+    if (!is_path && value.len > 0 && !text_is_authority(value))
+        return err_set(
+            err, ERR_INVALID,
+            "option host: not a name or address, with or without port, that can be sent");
     return 0;
 }
 

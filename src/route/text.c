@@ -4,6 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/ip.h"
+
+enum { HOST_LEN_MAX = 255 }; // no longer name can be resolved
+
 // Bytes of the white-space character that s begins with (Unicode's White_Space in UTF-8), or 0.
 static size_t space_len(struct str s)
 {
@@ -67,6 +71,43 @@ bool text_breaks_target(struct str s)
             return true;
     }
     return false;
+}
+
+// RFC 3986 section 3.2.2, unreserved and sub-delims; nobody can resolve what is escaped.
+static bool is_reg_name(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool is_alnum = (c >= '0' && c <= '9') || (char_lower(c) >= 'a' && char_lower(c) <= 'z');
+        if (!is_alnum && (c == '\0' || !strchr("-._~!$&'()*+,;=", c)))
+            return false;
+    }
+    return s.len > 0 && s.len <= HOST_LEN_MAX;
+}
+
+bool text_is_host(struct str s)
+{
+    uint8_t address[IP_LEN];
+    return is_reg_name(s) || (str_find_char(s, ':') >= 0 && ip_parse(s, address));
+}
+
+bool text_is_authority(struct str s)
+{
+    bool has_brackets = s.len > 0 && s.ptr[0] == '[';
+    ptrdiff_t end = str_find_char(s, has_brackets ? ']' : ':');
+    if (has_brackets && end < 0)
+        return false;
+    struct str host = end < 0 ? s : str_upto(s, (size_t)end);
+    struct str port = str_from(s, host.len + has_brackets);
+    uint64_t number;
+    if (has_brackets)
+        host = str_from(host, 1);
+    if (!text_is_host(host) || has_brackets != (str_find_char(host, ':') >= 0))
+        return false;
+    if (port.len <= 1)
+        return port.len == 0 || port.ptr[0] == ':';
+    return port.ptr[0] == ':' && port.len <= 6 && str_to_u64(str_from(port, 1), &number) &&
+           number <= UINT16_MAX;
 }
 
 bool text_to_weight(struct str s, double *weight)

@@ -17,6 +17,10 @@ bool text_has_control(struct str s);
 // Whether s has any byte that may not stand in a request target as it is (RFC 9112 section 3.2
 // allows visible ASCII; '#' would begin a fragment).
 bool text_breaks_target(struct str s);
+// Whether s is a name or an address (IPv6 without brackets and zone) that can be sent as Host.
+bool text_is_host(struct str s);
+// The same for "host[:port]", IPv6 in brackets.
+bool text_is_authority(struct str s);
 
 // A decimal weight with exponent, as Go reads it. False when it is not a number, not finite or
 // beyond 1e9. NaN is read as 0, which fabio treats alike.

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "http/target.h"
 #include "route/command.h"
 #include "route/tag.h"
 
@@ -62,6 +63,13 @@ static void check_target_bytes(struct str s)
         require(s.ptr[i] > 0x20 && s.ptr[i] < 0x7f && s.ptr[i] != '#');
 }
 
+// Whether it is sound as a Host.
+static void check_host(struct str host)
+{
+    struct str name, port;
+    require(host.len == 0 || http_split_host(host, &name, &port));
+}
+
 static void on_def(void *ctx, struct route_def *def)
 {
     struct counts *counts = ctx;
@@ -70,7 +78,7 @@ static void on_def(void *ctx, struct route_def *def)
     require(!warning || warning[0] != '\0');
     check_target_bytes(def->rule->strip);
     check_target_bytes(def->rule->prepend);
-    check_target_bytes(def->rule->host_option);
+    check_host(def->rule->host_option);
     check_target_bytes(route_def_dst_query(def));
     require(def->rule->weight >= 0 &&
             def->rule->path.ptr == def->rule->host.ptr + def->rule->host.len + 1);

@@ -288,6 +288,15 @@ def test_host_option(options, want):
         assert origin.requests[-1].get("x-forwarded-port") == "81"
 
 
+@pytest.mark.parametrize("opts", ["", "host=dst"])
+def test_a_destination_that_no_host_can_name_is_502(opts):
+    """A zone is of no meaning to anybody else."""
+    with Tagway(f'route add svc / http://[fe80::1%25lo]:1/ opts "{opts}"\n') as tagway, tagway.connect() as client:
+        assert client.request().status == 502
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.read_response().status == 502
+
+
 @pytest.mark.parametrize("dst, target, want", [
     ("http://bar.example/", "/a?x=1", "http://bar.example/"),
     ("https://$host$path", "/abc/?a=1", "https://front.example/abc/?a=1"),

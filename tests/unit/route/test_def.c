@@ -141,6 +141,9 @@ static void refuses_with_a_reason(void **state)
         {"s", "/", "http://h/", "strip=/\xff", "strip"},
         {"s", "/", "http://h/", "prepend=/a?b", "prepend"},
         {"s", "/", "http://h/", "host=a\x01", "host"},
+        {"s", "/", "http://h/", "host=a/b", "option host"},
+        {"s", "/", "http://h/", "host=u@a", "option host"},
+        {"s", "/", "http://h/", "host=a:x", "option host"},
         {"s", "/", "http://h/", "other=a\x01", "control byte in option"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

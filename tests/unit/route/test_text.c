@@ -54,6 +54,57 @@ static void knows_what_breaks_lines_and_targets(void **state)
     assert_true(text_breaks_target(STR("/a\r")));
 }
 
+static void knows_what_can_be_sent_as_host(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "a",    "A.example.", "a_b~c", "a!$&'()*+,;=b", "10.0.0.1",          "a:",
+        "a:80", "a:65535",    "[::1]", "[::1]:8080",    "[::ffff:1.2.3.4]:1"};
+    static const char *const bad[] = {"",
+                                      ":",
+                                      ":80",
+                                      "a/b",
+                                      "a\\b",
+                                      "u@a",
+                                      "a?b",
+                                      "a#b",
+                                      "a b",
+                                      "a\"b",
+                                      "a<b>",
+                                      "\xc3\xa9",
+                                      "%",
+                                      "a%4",
+                                      "%zz",
+                                      "%C3%A9",
+                                      "a:x",
+                                      "a:+1",
+                                      "a:65536",
+                                      "a:000080",
+                                      "a:1:2",
+                                      "::1",
+                                      "[",
+                                      "[]",
+                                      "[a]",
+                                      "[::1",
+                                      "[::1]]",
+                                      "[::1]a",
+                                      "[::1]:x",
+                                      "[1.2.3.4]",
+                                      "[fe80::1%25lo]",
+                                      "a\x01"};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_true(text_is_authority(str_of(good[i])));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_false(text_is_authority(str_of(bad[i])));
+    assert_false(text_is_authority(str_make("a\0", 2)));
+    assert_true(text_is_host(STR("fe80::1")));
+    assert_false(text_is_host(STR("fe80::1%25lo")));
+    char name[300];
+    memset(name, 'a', sizeof name);
+    assert_true(text_is_host(str_make(name, 255)));
+    assert_false(text_is_host(str_make(name, 256)));
+}
+
 static void reads_weights(void **state)
 {
     (void)state;
@@ -183,6 +234,7 @@ int main(void)
         cmocka_unit_test(splits_at_unicode_white_space),
         cmocka_unit_test(trims_unicode_white_space),
         cmocka_unit_test(knows_what_breaks_lines_and_targets),
+        cmocka_unit_test(knows_what_can_be_sent_as_host),
         cmocka_unit_test(reads_weights),
         cmocka_unit_test(takes_urls_apart),
         cmocka_unit_test(refuses_what_is_no_url),
