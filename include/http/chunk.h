@@ -13,6 +13,8 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+struct http_compose_config;
+
 enum {
     CHUNK_EXTENSION_MAX = 256,             // bytes of extensions on one chunk line
     CHUNK_EXTENSIONS_TOTAL_MAX = 16 << 10, // bytes of extensions in one body
@@ -34,6 +36,8 @@ struct chunk_filter {
     uint64_t data_total;    // body bytes announced so far, without framing
     uint64_t framing_total; // bytes of chunk lines so far
     struct buf *trailers; // NULL: trailers are deleted; else checked field lines are appended here
+    // Whose own fields are no trailers either; NULL: nobody's. Set by the owner before each run.
+    const struct http_compose_config *config;
 };
 
 // trailers: NULL, or a buf (borrowed) with a maximum of at least CHUNK_TRAILERS_MAX that collects

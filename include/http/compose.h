@@ -22,6 +22,9 @@ struct http_compose_config {
     struct str request_id_header; // proxy.header.requestid; empty: none
 };
 
+// Whether only the proxy may give a field of that name, or of one that resembles it.
+bool http_name_is_own(struct str name, const struct http_compose_config *config);
+
 // What the proxy knows of this request.
 struct http_forward {
     struct str client_ip;       // text form, no brackets

@@ -93,7 +93,7 @@ struct http_head {
     struct str method_name; // as received
     struct str target;      // as received
     struct str path;        // origin-form path, begins with '/'; "*" for OPTIONS *; absolute-form
-                            // without path gives "/"
+                            // without path gives "/", or "*" with OPTIONS and without query
     struct str query;       // behind the first '?', which is not part of it
     bool has_query;         // tells "/x?" from "/x"
     struct str host;        // authority that rules: absolute-form's, else Host; may be empty

@@ -6,14 +6,18 @@
 //   SIZE -> EXTENSION -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -> SIZE ...
 //                            \-> (last chunk) LINE_START -> NAME -> VALUE -> LINE_LF -> LINE_START
 //                                                  \-> END_LF -> ENDED
+//   EXTENSION <-> QUOTED <-> ESCAPED
 #include "http/chunk.h"
 
 #include "fields.h"
+#include "http/compose.h"
 #include "http/refusal.h"
 
 enum state {
     SIZE,         // hex digits of a chunk line
     EXTENSION,    // behind ';', deleted
+    QUOTED,       // in a quoted string of it, which must end on its line
+    ESCAPED,      // behind a backslash in that
     SIZE_LF,      // CR of a chunk line seen
     DATA,         // `left` bytes to go
     DATA_CR,      // CR behind the data expected
@@ -79,8 +83,10 @@ static bool is_line_sound(const struct chunk_filter *filter)
     struct str line = str_from(buf_str(filter->trailers), filter->trailer_start);
     ptrdiff_t colon = str_find_char(line, ':');
 
-    return buf_status(filter->trailers) == 0 && colon > 0 &&
-           may_be_trailer(str_upto(line, (size_t)colon));
+    if (buf_status(filter->trailers) != 0 || colon <= 0)
+        return false;
+    struct str name = str_upto(line, (size_t)colon);
+    return may_be_trailer(name) && !(filter->config && http_name_is_own(name, filter->config));
 }
 
 // The line in *trailers is complete but for its CRLF: close it, or take it back.
@@ -178,11 +184,18 @@ static int step_size(struct chunk_filter *filter, char c)
     return 0;
 }
 
+// A line that ends within quotes goes on in the next one for readers that heed them.
 static int step_extension(struct chunk_filter *filter, char c)
 {
     if (!char_is(c, CHAR_TEXT) || ++filter->extension_len > CHUNK_EXTENSION_MAX ||
         ++filter->extension_total > CHUNK_EXTENSIONS_TOTAL_MAX)
         return -HTTP_BAD_CHUNK;
+    if (filter->state == ESCAPED)
+        filter->state = QUOTED;
+    else if (c == '"')
+        filter->state = filter->state == QUOTED ? EXTENSION : QUOTED;
+    else if (c == '\\' && filter->state == QUOTED)
+        filter->state = ESCAPED;
     return 0;
 }
 
@@ -204,7 +217,9 @@ static int step_framing(struct chunk_filter *filter, char c, bool *keeps)
         *keeps = false;
         return step_extension(filter, c);
     case EXTENSION:
-        if (c == '\r') {
+    case QUOTED:
+    case ESCAPED:
+        if (c == '\r' && filter->state == EXTENSION) {
             filter->state = SIZE_LF;
             return 0;
         }

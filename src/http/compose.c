@@ -138,8 +138,7 @@ static bool has_own_fields(const struct http_compose_config *config)
     return config->client_ip_header.len || config->tls_header.len || config->request_id_header.len;
 }
 
-// Whether the field is one of these.
-static bool is_ours(struct str name, const struct http_compose_config *config)
+bool http_name_is_own(struct str name, const struct http_compose_config *config)
 {
     return (config->client_ip_header.len && http_name_resembles(name, config->client_ip_header)) ||
            (config->tls_header.len && http_name_resembles(name, config->tls_header)) ||
@@ -214,7 +213,7 @@ static void put_request_fields(struct writer *writer, const struct http_head *he
             break;
         default: break;
         }
-        if (!has_own || !is_ours(field->name, config))
+        if (!has_own || !http_name_is_own(field->name, config))
             put_received(writer, &run, field);
     }
     put_run(writer, &run);

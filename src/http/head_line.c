@@ -134,8 +134,9 @@ static int split_target(struct http_head *head)
         head->path = str_upto(target, (size_t)mark);
         head->query = str_from(target, (size_t)mark + 1);
     }
+    // An OPTIONS of a server without a path is that of its "*" (RFC 9112 section 3.2.4).
     if (head->path.len == 0)
-        head->path = STR("/");
+        head->path = head->method == HTTP_METHOD_OPTIONS && !head->has_query ? STR("*") : STR("/");
     return HTTP_ACCEPTED;
 }
 

@@ -6,18 +6,6 @@
 // Fields we add at most; a head that was full can be over the parser's maximum with them.
 enum { ADDED_MAX = 20 };
 
-static bool is_configured(struct str name, const struct http_compose_config *config)
-{
-    const struct str names[] = {config->client_ip_header, config->tls_header,
-                                config->request_id_header};
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (names[i].len && http_name_resembles(name, names[i]))
-            return true;
-    }
-    return false;
-}
-
 // Whether a request field is written by us instead of passed on.
 static bool is_rewritten(const struct http_field *field, const struct http_compose_config *config)
 {
@@ -25,7 +13,7 @@ static bool is_rewritten(const struct http_field *field, const struct http_compo
     case HTTP_FIELD_HOST:
     case HTTP_FIELD_CONTENT_LENGTH:
     case HTTP_FIELD_MAX_FORWARDS: return true;
-    default: return http_field_is_forwarding(field->id) || is_configured(field->name, config);
+    default: return http_field_is_forwarding(field->id) || http_name_is_own(field->name, config);
     }
 }
 

@@ -176,6 +176,16 @@ static bool note_download_glitches(struct exchange *exchange)
     return false;
 }
 
+// body_pass() with the configuration of this turn: what it has us say of the client nobody else
+// says.
+static int pass_upload(struct exchange *exchange, char *bytes, size_t len, size_t *used,
+                       struct iovec *parts, int *count)
+{
+    if (UNLIKELY(exchange->accepts_trailers))
+        exchange->upload.chunks.config = &exchange->worker->config->compose;
+    return body_pass(&exchange->upload, bytes, len, used, parts, count);
+}
+
 int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, size_t len,
                    size_t *used)
 {
@@ -214,7 +224,7 @@ int exchange_begin(struct stream *stream, const char *head_bytes, char *bytes, s
     body_init(&exchange->upload, head->framing, head->content_length, false, trailers);
     struct iovec parts[BODY_PARTS];
     int count = 0;
-    int rc = body_pass(&exchange->upload, bytes, len, used, parts, &count);
+    int rc = pass_upload(exchange, bytes, len, used, parts, &count);
     if (rc < 0) {
         exchange_refuse(exchange, (enum http_refusal) - rc);
         return 0;
@@ -263,7 +273,7 @@ size_t exchange_on_client_data(struct exchange *exchange, char *bytes, size_t le
     struct iovec parts[BODY_PARTS];
     int count;
     size_t used;
-    int rc = body_pass(&exchange->upload, bytes, len, &used, parts, &count);
+    int rc = pass_upload(exchange, bytes, len, &used, parts, &count);
     if (rc < 0) {
         exchange_refuse(exchange, (enum http_refusal) - rc);
         return len;
@@ -403,6 +413,15 @@ static void note_duration(struct exchange *exchange, unsigned code)
     code_hists_record(&exchange->counters->durations, code, took_us);
 }
 
+// A body that means nothing to the method (RFC 9110 section 9.3): an origin that does not read it
+// takes it for the next request on the connection, and answers it whenever it likes.
+static bool had_odd_body(const struct exchange *exchange)
+{
+    return exchange->bytes_in > 0 &&
+           (exchange->method == HTTP_METHOD_GET || exchange->method == HTTP_METHOD_HEAD ||
+            exchange->method == HTTP_METHOD_DELETE);
+}
+
 void exchange_complete(struct exchange *exchange)
 {
     struct stream *stream = exchange->stream;
@@ -411,7 +430,7 @@ void exchange_complete(struct exchange *exchange)
     bool is_sent = exchange->upload.is_complete && !exchange->holds_body;
     bool is_reusable = note_download_glitches(exchange) && is_sent &&
                        exchange->is_upstream_keep_alive && !exchange->has_surplus &&
-                       exchange->download.framing != HTTP_BODY_CLOSE &&
+                       !had_odd_body(exchange) && exchange->download.framing != HTTP_BODY_CLOSE &&
                        exchange->phase == EXCHANGE_ANSWERING;
     if (exchange->has_surplus)
         counter_add(&exchange->worker->counters.surplus_bytes, 1);

@@ -167,7 +167,9 @@ static NOINLINE bool answer_redirect(struct exchange *exchange, const struct rou
         exchange_fail(exchange, 400, STR_NULL);
         return true;
     }
-    if (!is_last && would_loop(head, normal_path, str_make(location, (size_t)len)))
+    // What a stranger says of the scheme leads him past no redirect.
+    if (!is_last && exchange->stream->is_peer_trusted &&
+        would_loop(head, normal_path, str_make(location, (size_t)len)))
         return false;
     char field[TARGET_ROOM + 16];
     int field_len = snprintf(field, sizeof field, "Location: %.*s\r\n", len, location);
@@ -422,8 +424,13 @@ static bool is_for_us(const struct http_head *head)
 {
     if (head->method != HTTP_METHOD_OPTIONS)
         return false;
-    const struct http_field *hops = http_find(head, HTTP_FIELD_MAX_FORWARDS);
-    return str_eq(head->path, STR("*")) || (hops && str_eq(hops->value, STR("0")));
+    for (size_t i = 0; i < head->field_count; i++) {
+        uint64_t hops;
+        if (head->fields[i].id == HTTP_FIELD_MAX_FORWARDS &&
+            str_to_u64(head->fields[i].value, &hops) && hops == 0)
+            return true;
+    }
+    return str_eq(head->path, STR("*"));
 }
 
 // What we are short of says nothing about the target, and it would be no better elsewhere.

@@ -107,6 +107,14 @@ def test_loop_protection(proxy, host, proto, target, status, location):
     assert (got.status, got.get("location")) == (status, location)
 
 
+def test_a_stranger_is_led_past_no_redirect(origin):
+    """Nobody but a trusted peer says which scheme was asked for."""
+    table = 'route add x a.example/ https://$host$path opts "redirect=301"\n' + f"route add y *.example/ {origin.url}\n"
+    with Tagway(table, {"proxy.trusted": "192.0.2.0/24"}) as tagway:
+        got = tagway.get("/x", "a.example", [("X-Forwarded-Proto", "https")])
+        assert (got.status, got.get("location")) == (301, "https://a.example/x")
+
+
 def test_each_request_has_its_own_location(proxy):
     """Q-23: in fabio requests at the same time may get each other's."""
     wrong = []

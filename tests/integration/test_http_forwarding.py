@@ -242,6 +242,16 @@ def test_request_trailers_are_dropped_unless_asked_for(echo, proxy):
     assert echo.requests[-1].all("host") == ["x"]
 
 
+def test_a_trailer_says_nothing_that_only_the_proxy_says(echo):
+    own = {"proxy.header.clientip": "X-Client-Addr", "proxy.header.requestid": "X-Request-Id"}
+    with Tagway(route(echo), own) as tagway, tagway.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: TE\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + chunked(b"body", trailers=[("X-Sum", "1"), ("x-client-addr", "10.9.8.7"), ("X_Client-Addr", "10.9.8.7"),
+                                                 ("X-Request-ID", "evil")]))
+        assert client.read_response().body == b"body"
+    assert echo.requests[-1].trailers == [("X-Sum", "1")]
+
+
 def test_absolute_form_replaces_host(echo):
     with Tagway(route(echo, "abs.example/")) as tagway, tagway.connect() as client:
         response = client.request(target="http://abs.example/p?q", host="other.example")

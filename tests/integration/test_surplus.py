@@ -92,6 +92,40 @@ def test_a_body_that_follows_where_none_belongs(method, head):
                 pass
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_a_body_that_the_origin_does_not_read(method, framing):
+    """To these a body means nothing (RFC 9110 section 9.3), and some origins take it for the next request, whose
+    answer then waits for somebody else's."""
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+    if framing == "length":
+        raw = format_request(method, "/case", body=hidden)
+    else:
+        raw = format_request(method, "/case", [("Transfer-Encoding", "chunked")]) + b"%x\r\n%s\r\n0\r\n\r\n" % (len(hidden), hidden)
+
+    def script(connection):
+        while True:
+            request = connection.read_request(has_body=False)
+            if request.target == "/hidden":
+                other.acquire(timeout=2)  # in vain when the next request is sent on this connection
+                connection.respond(b"hidden")
+                return
+            elif request.target == "/case":
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                if framing == "chunks":
+                    connection.take_until(b"\r\n")
+            else:
+                other.release()
+                connection.respond(b"good")
+
+    other = threading.Semaphore(0)
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), {"proxy.workers": 1}) as tagway:
+        with Client(tagway.port) as client:
+            client.send(raw)
+            client.read_head()
+            assert client.request(target="/next").body == b"good"
+
+
 def test_connections_are_used_again_after_head():
     """All the same a connection that was answered a HEAD on is worth keeping."""
     with ScriptedOrigin(_serve_well) as origin, Tagway(route(origin), {"proxy.workers": 1}) as tagway:

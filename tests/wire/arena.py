@@ -122,7 +122,7 @@ class _OriginSide:
 class Arena:
     """`port`: of the proxy, which is to forward everything to origin_port."""
 
-    def __init__(self, patience=3.0):
+    def __init__(self, patience=10.0):
         self.patience = patience * SLOWNESS
         self.port = None
         self.origin_port = free_port()

@@ -108,6 +108,7 @@ static void deletes_extensions(void **state)
     (void)state;
     check("5;a=b;c=\"d e\"\r\nhello\r\n0;x\r\n\r\n", 1, 29, false, "5\r\nhello\r\n0\r\n", "");
     check("5;a\r\nhello\r\n0\r\n\r\n", 1, 17, true, "hello", "");
+    check("1;a=\"\\\"\\\\;\";b=\\\r\nx\r\n0\r\n\r\n", 1, 25, false, "1\r\nx\r\n0\r\n", "");
 }
 
 static void collects_trailers(void **state)
@@ -203,6 +204,8 @@ static void refuses_bad_bodies(void **state)
         {"0\r\nX: 1\r\n fold\r\n\r\n", HTTP_BAD_TRAILER, 10},
         {"0\r\n\n", HTTP_BAD_TRAILER, 4},
         {"0\r\n\rX", HTTP_BAD_TRAILER, 5},
+        {"5;a=\"b\r\n", HTTP_BAD_CHUNK, 7},
+        {"5;a=\"b\\\"\r\n", HTTP_BAD_CHUNK, 9},
     };
 
     (void)state;

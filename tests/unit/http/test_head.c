@@ -411,6 +411,10 @@ static void takes_host_and_path_from_absolute_form(void **state)
     assert_int_equal(request(&head, "GET http://b?q HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
     assert_str(head.path, "/");
     assert_str(head.query, "q");
+    assert_int_equal(request(&head, "OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
+    assert_str(head.path, "*");
+    assert_int_equal(request(&head, "OPTIONS http://b? HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
+    assert_str(head.path, "/");
     assert_int_equal(request(&head, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
     assert_str(head.path, "*");
     assert_int_equal(request(&head, "GET /x? HTTP/1.0\r\n\r\n"), 0);

@@ -75,6 +75,10 @@ CASES = [
     _bad("extension-with-nul", b"1;a\0b\r\na\r\n" + _END, level=HARDENING, section="9112 7.1.1", peers_may="clean"),
     _bad("extension-with-control", b"1;a\x01b\r\na\r\n" + _END, level=HARDENING, peers_may="clean"),
     _bad("extension-quoted-cr", b"1;a=\"\r\"\r\na\r\n" + _END),
+    _bad("extension-ends-quoted", b"1;a=\"b\r\na\r\n" + _END, level=HARDENING, section="9112 7.1.1", peers_may="clean"),
+    _bad("extension-hides-chunk-by-quotes", b"1;a=\"\r\na\r\n0\r\n\r\n\";b\r\na\r\n" + _END, level=HARDENING, section="9112 7.1.1",
+         peers_may="as-is"),
+    _bad("extension-ends-quoted-by-escape", b"1;a=\"b\\\"\r\na\r\n" + _END, level=HARDENING, section="9112 7.1.1", peers_may="clean"),
     _bad("extension-257", b"1;" + b"x" * 257 + b"\r\na\r\n" + _END, level=HARDENING, section="9112 7.1.1", peers_may="clean"),
     _bad("extension-long", b"1;" + b"x" * 20000 + b"\r\na\r\n" + _END, level=HARDENING, section="9112 7.1.1",
          peers_may="clean"),
@@ -85,6 +89,7 @@ CASES = [
     _good("extension", b"1;ext=1\r\na\r\n" + _END, b"a", section="9112 7.1.1"),
     _good("extension-without-value", b"1;ext\r\na\r\n" + _END, b"a", section="9112 7.1.1"),
     _good("extension-quoted", b"1;a=\"b;c\"\r\na\r\n" + _END, b"a", section="9112 7.1.1"),
+    _good("extension-quoted-escapes", b"1;a=\"\\\"\\\\;\";b=\\\r\na\r\n" + _END, b"a", section="9112 7.1.1"),
     _good("extension-of-last", b"1\r\na\r\n0;last\r\n\r\n", b"a", section="9112 7.1.1"),
     # sound
     _good("leading-zeros", b"0001\r\na\r\n" + _END, b"a"),

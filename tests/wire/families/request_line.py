@@ -69,8 +69,17 @@ CASES = [
     refused("asterisk", SHOULD, "9112 3.2.4", line(b"GET * HTTP/1.1")),
     refused("authority-form", SHOULD, "9112 3.2.3", line(b"GET a:80 HTTP/1.1")),
     refused("no-target", SHOULD, "9112 3", line(b"GET HTTP/1.1")),
+    answered("options-of-a-server", MUST, "9112 3.2.4", line(b"OPTIONS http://a HTTP/1.1"), 200, is_shared=False),
+    forwarded("options-of-a-server-with-query", MUST, "9112 3.2.4", line(b"OPTIONS http://a?b HTTP/1.1"), Sent(b"OPTIONS /?b HTTP/1.1")),
+    forwarded("options-of-its-root", MUST, "9112 3.2.4", line(b"OPTIONS http://a/ HTTP/1.1"), Sent(b"OPTIONS / HTTP/1.1")),
     answered("options-asterisk", HARDENING, "9110 9.3.7", line(b"OPTIONS * HTTP/1.1"), 200, is_shared=False),
     answered("max-forwards-0", MUST, "9110 7.6.2", b"OPTIONS /case HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", 200),
+    *[answered("max-forwards-" + name, MUST, "9110 7.6.2", b"OPTIONS /case HTTP/1.1\r\nHost: a\r\n" + lines + b"\r\n", 200, is_shared=False)
+      for name, lines in (("00", b"Max-Forwards: 00\r\n"), ("twice", b"Max-Forwards: 5\r\nMax-Forwards: 0\r\n"))],
+    *[forwarded("max-forwards-" + name, HARDENING, "9110 7.6.2",
+                b"OPTIONS /case HTTP/1.1\r\nHost: a\r\nMax-Forwards: " + value + b"\r\n\r\n",
+                Sent(b"OPTIONS /case HTTP/1.1", fields=(b"Max-Forwards: " + value,))) for name, value in (
+        ("minus", b"-1"), ("list", b"0, 5"), ("2^64", b"18446744073709551616"))],
     forwarded("max-forwards-counts-down", MUST, "9110 7.6.2",
               b"OPTIONS /case HTTP/1.1\r\nHost: a\r\nMax-Forwards: 7\r\n\r\n",
               Sent(b"OPTIONS /case HTTP/1.1", fields=(b"Max-Forwards: 6",))),
