@@ -87,7 +87,7 @@ struct auth_scheme_config {
 };
 
 struct access_format;
-struct gzip_types;
+struct regexp;
 
 struct proxy_config {
     struct listener_config listeners[LISTENERS_MAX];
@@ -138,8 +138,8 @@ struct proxy_config {
     struct str upstream_ca_file;            // trusted beside the system's; empty: none
     struct str upstream_ca_path;
 
-    const struct gzip_types *gzip_types; // proxy/gzip_types.h; NULL: nothing is compressed
-    uint32_t gzip_max;                   // responses that a worker compresses at a time
+    const struct regexp *gzip_types; // base/regexp.h; NULL: nothing is compressed
+    uint32_t gzip_max;               // responses that a worker compresses at a time
     bool asks_gzip; // proxy.gzip.upstream: targets are asked for gzip that is unpacked again
 
     const struct access_format *access_log; // proxy/access_log.h; NULL: off

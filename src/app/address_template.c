@@ -3,12 +3,12 @@
 // it, attr or join makes text of it. The sources Get...IP are whole pipelines of their own.
 #include "app/address_template.h"
 
-#include <regex.h>
 #include <string.h>
 
 #include "app/template.h"
 #include "base/buf.h"
 #include "base/ip.h"
+#include "base/regexp.h"
 
 enum { EXPANDED_MAX = 1024, WORDS_MAX = 4 };
 
@@ -54,12 +54,14 @@ static void keep(struct pipeline *pipeline, fits_fn *fits, const void *want, boo
 
 static bool fits_name(const struct interface_address *at, const void *want)
 {
-    return regexec(want, at->name.ptr, 0, NULL, 0) == 0;
+    struct regexp_matcher *const *matcher = want;
+    return regexp_matcher_matches(*matcher, at->name);
 }
 
 static bool fits_text(const struct interface_address *at, const void *want)
 {
-    return regexec(want, at->text.ptr, 0, NULL, 0) == 0;
+    struct regexp_matcher *const *matcher = want;
+    return regexp_matcher_matches(*matcher, at->text);
 }
 
 static bool fits_net(const struct interface_address *at, const void *want)
@@ -110,17 +112,24 @@ static bool fits_flags(const struct interface_address *at, const void *want)
            (flags->is_loopback && is_loopback);
 }
 
-static int filter_regex(struct pipeline *pipeline, fits_fn *fits, struct str pattern,
-                        bool is_wanted)
+static int filter_regexp(struct pipeline *pipeline, fits_fn *fits, struct str pattern,
+                         bool is_wanted)
 {
-    regex_t regex;
-    // Counts like {1,32767} would ask for any amount of memory, and names need none.
-    if (str_find_char(pattern, '{') >= 0 ||
-        regcomp(&regex, pattern.ptr, REG_EXTENDED | REG_NOSUB) != 0)
-        return fail(pipeline, "not a regular expression:", pattern);
-    keep(pipeline, fits, &regex, is_wanted);
-    regfree(&regex);
-    return 0;
+    struct arena arena; // of this filter alone: one text can have a thousand of them
+    arena_init(&arena);
+    const struct regexp *regexp;
+    int rc = regexp_compile(&arena, pattern, &regexp, pipeline->err);
+    struct regexp_matcher *matcher = rc == 0 ? regexp_matcher_new(regexp) : NULL;
+    if (matcher)
+        keep(pipeline, fits, &matcher, is_wanted);
+    else if (rc == ERR_INVALID)
+        err_wrap(pipeline->err, "not a regular expression: \"%.*s\"", (int)MIN(pattern.len, 60),
+                 pattern.ptr);
+    else
+        rc = out_of_memory(pipeline);
+    regexp_matcher_free(matcher);
+    arena_fini(&arena);
+    return rc;
 }
 
 static int filter_flags(struct pipeline *pipeline, struct str names, bool is_wanted)
@@ -152,9 +161,9 @@ static int filter(struct pipeline *pipeline, struct str property, struct str val
 {
     struct ip_net net;
     if (str_ieq(property, STR("name")))
-        return filter_regex(pipeline, fits_name, value, is_wanted);
+        return filter_regexp(pipeline, fits_name, value, is_wanted);
     if (str_ieq(property, STR("address")))
-        return filter_regex(pipeline, fits_text, value, is_wanted);
+        return filter_regexp(pipeline, fits_text, value, is_wanted);
     if (str_ieq(property, STR("flags")) || str_ieq(property, STR("flag")))
         return filter_flags(pipeline, value, is_wanted);
     if (str_ieq(property, STR("network"))) {
@@ -293,7 +302,7 @@ static int take_named(struct pipeline *pipeline, struct str name)
         pipeline->list.count = kept;
         return sort(pipeline, STR("type"));
     }
-    int rc = filter_regex(pipeline, fits_name, name, true);
+    int rc = filter_regexp(pipeline, fits_name, name, true);
     return rc ? rc : sort(pipeline, STR("type"));
 }
 
@@ -350,7 +359,7 @@ static int run_stage(struct pipeline *pipeline, const struct stage *stage)
     return fail(pipeline, "unknown function or wrong arguments of", name);
 }
 
-// One stage up to the next '|'. Words are terminated, so that they can be patterns.
+// One stage up to the next '|'.
 static int take_stage(struct pipeline *pipeline, struct str *rest, struct stage *stage)
 {
     *stage = (struct stage){0};

@@ -2,9 +2,9 @@
 // What single options mean beyond their type. Each function has its row in options_table.c.
 #include "app/address.h"
 #include "app/address_template.h"
+#include "base/regexp.h"
 #include "options_row.h"
 #include "proxy/access_log.h"
-#include "proxy/gzip_types.h"
 
 static int out_of_memory(struct err *err)
 {
@@ -203,7 +203,8 @@ int option_apply_gzip_types(struct options *options, struct option_storage *stor
     struct str text = option_text(storage, row->key);
     if (text.len == 0)
         return 0;
-    return gzip_types_compile(&storage->arena, text, &options->proxy.gzip_types, err);
+    int rc = regexp_compile(&storage->arena, text, &options->proxy.gzip_types, err);
+    return rc == ERR_INVALID ? err_wrap(err, "invalid expression for content types") : rc;
 }
 
 int option_apply_access_target(struct options *options, struct option_storage *storage,

@@ -170,7 +170,10 @@ static const char INTRODUCTION[] =
     "Pipelines begin with `GetAllInterfaces`, `GetPrivateInterfaces`, `GetPublicInterfaces` or\n"
     "`GetDefaultInterfaces`, go on with `include` and `exclude` (by `name`, `address`, `network`,\n"
     "`type`, `flags` or `rfc` `1918`), `sort` and `limit`, and end with `attr` or `join`. A value\n"
-    "with `,`, `;` or `=` in it has to be quoted as a whole, as in any key-value list.\n"
+    "with `,`, `;` or `=` in it has to be quoted as a whole, as in any key-value list. `name` and\n"
+    "`address` are asked for by a regular expression that is found anywhere in them; it is read "
+    "as\n"
+    "that of content types, with the same [bounds](http.md#the-expression).\n"
     "\n"
     "## Keys\n";
 

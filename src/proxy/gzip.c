@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "proxy/gzip_types.h"
+#include "base/regexp.h"
 #include "proxy/piece.h"
 #include "proxy/zlib_heap.h"
 
@@ -27,7 +27,7 @@ struct gzip {
     bool is_chunked;
 };
 
-void gzip_pool_init(struct gzip_pool *pool, const struct gzip_types *types, unsigned max)
+void gzip_pool_init(struct gzip_pool *pool, const struct regexp *types, unsigned max)
 {
     *pool = (struct gzip_pool){.types = types, .max = max};
     list_init(&pool->kept);
@@ -44,7 +44,7 @@ void gzip_pool_fini(struct gzip_pool *pool)
     BUG_ON(pool->in_use > 0);
     while (!list_is_empty(&pool->kept))
         gzip_free(CONTAINER_OF(list_take_front(&pool->kept), struct gzip, link));
-    gzip_matcher_free(pool->matcher);
+    regexp_matcher_free(pool->matcher);
     mem_free(pool->out);
 }
 
@@ -53,13 +53,13 @@ bool gzip_pool_matches(struct gzip_pool *pool, struct str content_type)
     if (!pool->types)
         return false; // a reload has switched compression off while the request ran
     if (!pool->matcher)
-        pool->matcher = gzip_matcher_new(pool->types);
-    return pool->matcher && gzip_matcher_matches(pool->matcher, content_type);
+        pool->matcher = regexp_matcher_new(pool->types);
+    return pool->matcher && regexp_matcher_matches(pool->matcher, content_type);
 }
 
-void gzip_pool_set(struct gzip_pool *pool, const struct gzip_types *types, unsigned max)
+void gzip_pool_set(struct gzip_pool *pool, const struct regexp *types, unsigned max)
 {
-    gzip_matcher_free(pool->matcher);
+    regexp_matcher_free(pool->matcher);
     pool->matcher = NULL;
     pool->types = types;
     pool->max = max;

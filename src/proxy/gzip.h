@@ -14,8 +14,8 @@
 #include "net/block.h"
 
 struct gzip;
-struct gzip_matcher;
-struct gzip_types;
+struct regexp;
+struct regexp_matcher;
 
 enum {
     GZIP_INPUT_MAX = BLOCK_MAX, // bytes of one piece: a read, or what came with a head
@@ -24,8 +24,8 @@ enum {
 };
 
 struct gzip_pool {
-    const struct gzip_types *types; // NULL: nothing is compressed
-    struct gzip_matcher *matcher;   // made when first needed, like out
+    const struct regexp *types;     // NULL: nothing is compressed
+    struct regexp_matcher *matcher; // made when first needed, like out
     char *out;                      // GZIP_OUT_ROOM; of one piece at a time
     struct list kept;
     unsigned kept_count;
@@ -33,9 +33,9 @@ struct gzip_pool {
     unsigned max;
 };
 
-void gzip_pool_init(struct gzip_pool *pool, const struct gzip_types *types, unsigned max);
+void gzip_pool_init(struct gzip_pool *pool, const struct regexp *types, unsigned max);
 // Other types and bound from now on; streams in use go on.
-void gzip_pool_set(struct gzip_pool *pool, const struct gzip_types *types, unsigned max);
+void gzip_pool_set(struct gzip_pool *pool, const struct regexp *types, unsigned max);
 void gzip_pool_fini(struct gzip_pool *pool);
 // Whether the type is one to compress; false also when memory is short.
 bool gzip_pool_matches(struct gzip_pool *pool, struct str content_type);

@@ -35,8 +35,8 @@ DOORS = {
     # The second is the configuration that -cfg names by URL.
     r"curl/": (r"discover/", r"app/config_source\.c$"),
     r"cjson/": (r"discover/", r"admin/(api|manual_body)\.c$"),
-    # Content types to compress; compression; its undoing.
-    r"pcre2\.h": (r"proxy/gzip_types\.c$",),
+    r"pcre2\.h": (r"base/regexp\.c$",),
+    # Compression; its undoing.
     r"zlib\.h": (r"proxy/(gzip|gunzip|zlib_heap)\.c$",),
     r"nghttp2/": (r"proxy/h2[a-z_]*\.[ch]$",),
     r"uv\.h": (r"net/", r"upstream/", r"discover/", r"proxy/", r"admin/", r"app/"),

@@ -48,7 +48,7 @@ PARSERS = {
 # or a password, which other tests have.
 SHOWN = {
     "connection": ["proxy/client.c", "proxy/exchange.c", "proxy/forward.c", "proxy/response.c",
-                   "proxy/tunnel.c", "proxy/gzip_types.c", "upstream/pool.c", "net/sock.c", "net/block.c"],
+                   "proxy/tunnel.c", "base/regexp.c", "upstream/pool.c", "net/sock.c", "net/block.c"],
 }
 
 

@@ -83,6 +83,11 @@ static void chooses_addresses(void **state)
         {"{{ GetAllInterfaces | include \"type\" \"ip\" | sort \"size,name\" | limit 2 | join "
          "\"name\" \"+\" }}",
          "eth0+eth1"},
+        {"{{ GetInterfaceIP \"^[a-z]{3,6}1$\" }}", "198.51.100.7"},
+        {"{{ GetAllInterfaces | include \"address\" \"^(\\d{1,3}\\.){3}7$\" | attr \"address\" }}",
+         "198.51.100.7"},
+        {"{{ GetAllInterfaces | exclude \"name\" \"^eth++\" | join \"name\" \",\" }}",
+         "lo,docker0"},
         {"{{ GetInterfaceIP \"eth1\" }}:1,{{ GetPrivateIP }}:2", "198.51.100.7:1,10.0.0.5:2"},
     };
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
@@ -97,6 +102,8 @@ static void chooses_addresses(void **state)
         arena_fini(&arena);
     }
 }
+
+#define PLUSES "++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++++"
 
 static void refuses_what_it_does_not_know(void **state)
 {
@@ -114,7 +121,16 @@ static void refuses_what_it_does_not_know(void **state)
          "there is only an address left for \"sort\""},
         {"{{ GetInterfaceIP \"no-such-if0\" }}", "this machine has no address for"},
         {"{{ GetInterfaceIP \"lo }}", "unbalanced quotes"},
-        {"{{ GetInterfaceIP \"[\" }}", "not a regular expression"},
+        {"{{ GetInterfaceIP \"[\" }}",
+         "not a regular expression: \"[\": missing terminating ] for character class at offset 1"},
+        {"{{ GetAllInterfaces | exclude \"name\" \"a+++\" | attr \"address\" }}",
+         "not a regular expression: \"a+++\": quantifier does not follow"},
+        // glibc would take gigabytes for each of these two
+        {"{{ GetAllInterfaces | exclude \"name\" f" PLUSES " | attr \"address\" }}",
+         "not a regular expression: \"f++++"},
+        {"{{ GetAllInterfaces | include \"address\" ((((1{1,255}){1,255}){1,255}){1,255}) "
+         "| attr \"address\" }}",
+         "regular expression is too large"},
         {"{{ GetPrivateIP", "template without"},
         {"{{ GetAllInterfaces | | attr \"address\" }}", "nothing to do"},
         {"{{ GetAllInterfaces | math \"address\" \"+1\" }}", "unknown function or wrong arguments"},

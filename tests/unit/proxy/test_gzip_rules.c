@@ -7,10 +7,7 @@
 
 #include <cmocka.h>
 
-#include "base/arena.h"
-#include "base/mem.h"
 #include "proxy/gzip_rules.h"
-#include "proxy/gzip_types.h"
 
 static struct http_head head;
 static char bytes[8192];
@@ -253,97 +250,6 @@ static void fields_are_added(void **state)
     }
 }
 
-static struct gzip_matcher *matcher_of(struct arena *arena, const char *expression)
-{
-    const struct gzip_types *types;
-    struct err err = {0};
-    if (gzip_types_compile(arena, str_of(expression), &types, &err) != 0)
-        fail_msg("%s: %s", expression, err.text);
-    struct gzip_matcher *matcher = gzip_matcher_new(types);
-    assert_non_null(matcher);
-    return matcher;
-}
-
-static void types_match(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *expression;
-        const char *type;
-        bool want;
-    } CASES[] = {
-        {"^text/", "text/html; charset=utf-8", true},
-        {"^text/", "application/text/", false},
-        {"json", "application/vnd.api+json", true},
-        {"^(text/.*|application/(javascript|json))(;.*)?$", "application/json; a", true},
-        {"^(text/.*|application/(javascript|json))(;.*)?$", "application/jsonp", false},
-        {"^text/html$", "text/html", true},
-        {"^text/html$", "text/html\n", false}, // RE2's $
-        {"TEXT", "text/html", false},
-        {"(?i)TEXT", "text/html", true},
-        {"\\btext\\b", "x text y", true},
-        {"[[:alpha:]]{4}/", "text/", true},
-        {"^(?P<top>text)/", "text/a", true},
-        {"^$", "", true},
-        {"text", "", false},
-        {"^(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", false}, // given up
-    };
-    struct arena arena;
-    arena_init(&arena);
-    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
-        struct gzip_matcher *matcher = matcher_of(&arena, CASES[i].expression);
-        for (int again = 0; again < 2; again++) {
-            if (gzip_matcher_matches(matcher, str_of(CASES[i].type)) != CASES[i].want)
-                fail_msg("%s on %s", CASES[i].expression, CASES[i].type);
-        }
-        gzip_matcher_free(matcher);
-    }
-    struct gzip_matcher *matcher = matcher_of(&arena, "t");
-    static char wide[GZIP_TYPE_MAX + 1];
-    memset(wide, 't', sizeof wide);
-    assert_true(gzip_matcher_matches(matcher, str_make(wide, GZIP_TYPE_MAX)));
-    assert_false(gzip_matcher_matches(matcher, str_make(wide, GZIP_TYPE_MAX + 1)));
-    assert_false(gzip_matcher_matches(matcher, STR_NULL));
-    gzip_matcher_free(matcher);
-    arena_fini(&arena);
-}
-
-static void bad_expressions_are_refused(void **state)
-{
-    (void)state;
-    static const char *const EXPRESSIONS[] = {"(", "[a", "*", "a{2,1}", "(?<a", "(*UTF)a", "\\C"};
-    struct arena arena;
-    arena_init(&arena);
-    for (size_t i = 0; i < ARRAY_LEN(EXPRESSIONS); i++) {
-        const struct gzip_types *types;
-        struct err err = {0};
-        assert_int_equal(gzip_types_compile(&arena, str_of(EXPRESSIONS[i]), &types, &err),
-                         ERR_INVALID);
-        assert_non_null(strstr(err.text, "invalid expression for content types: "));
-    }
-    arena_fini(&arena);
-}
-
-static void shortage_is_survived(void **state)
-{
-    (void)state;
-    for (int64_t n = 0; n < 30; n++) {
-        struct arena arena;
-        arena_init(&arena);
-        const struct gzip_types *types;
-        struct err err = {0};
-        mem_fail_after(n);
-        int rc = gzip_types_compile(&arena, STR("^(text/|x)"), &types, &err);
-        struct gzip_matcher *matcher = rc == 0 ? gzip_matcher_new(types) : NULL;
-        if (matcher)
-            gzip_matcher_matches(matcher, STR("text/html"));
-        mem_fail_after(-1);
-        assert_true(rc == 0 || rc == ERR_NOMEM);
-        gzip_matcher_free(matcher);
-        arena_fini(&arena);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,9 +259,6 @@ int main(void)
         cmocka_unit_test(unpacks_gzip_alone),
         cmocka_unit_test(unpacking_takes_fields_away),
         cmocka_unit_test(fields_are_added),
-        cmocka_unit_test(types_match),
-        cmocka_unit_test(bad_expressions_are_refused),
-        cmocka_unit_test(shortage_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

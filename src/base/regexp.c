@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proxy/gzip_types.h"
+#include "base/regexp.h"
 
 #include "base/arena.h"
 #include "base/mem.h"
@@ -7,16 +7,16 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-// The expression is the operator's, the text the origin's: bounds for what they may do together.
-// Usual expressions need a few hundred steps.
+// The expression is the operator's, the text often an origin's: bounds for what they may do
+// together. Usual expressions need a few hundred steps.
 enum { STEPS_MAX = 20000, DEPTH_MAX = 250, HEAP_MAX_KIB = 256 };
 
-struct gzip_types {
+struct regexp {
     pcre2_code *code;
 };
 
-struct gzip_matcher {
-    const struct gzip_types *types;
+struct regexp_matcher {
+    const struct regexp *regexp;
     pcre2_general_context *general;
     pcre2_match_context *limits;
     pcre2_match_data *data;
@@ -45,38 +45,41 @@ static void put(void *bytes, void *ignored)
     mem_free(bytes);
 }
 
-int gzip_types_compile(struct arena *arena, struct str expression, const struct gzip_types **out,
-                       struct err *err)
+int regexp_compile(struct arena *arena, struct str expression, const struct regexp **out,
+                   struct err *err)
 {
     // As in RE2: `$` is the very end, and the text cannot switch modes that make other demands.
     const uint32_t options = PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF | PCRE2_NEVER_BACKSLASH_C;
-    struct gzip_types *types = arena_alloc(arena, sizeof *types);
+    struct regexp *regexp = arena_alloc(arena, sizeof *regexp);
     pcre2_general_context *general = pcre2_general_context_create(take, keep, arena);
     pcre2_compile_context *context = general ? pcre2_compile_context_create(general) : NULL;
-    if (!types || !context)
+    if (!regexp || !context)
         return err_set(err, ERR_NOMEM, "out of memory");
+    // What is compiled is bounded by PCRE2 itself: counts that make more than 64 KB are refused
+    // before any memory is taken for them. What is read for it grows with the expression.
+    pcre2_set_max_pattern_length(context, REGEXP_MAX);
+    pcre2_set_parens_nest_limit(context, REGEXP_NESTING_MAX);
     int failure;
     PCRE2_SIZE at;
-    types->code =
+    regexp->code =
         pcre2_compile((PCRE2_SPTR)expression.ptr, expression.len, options, &failure, &at, context);
-    if (types->code) {
-        *out = types;
+    if (regexp->code) {
+        *out = regexp;
         return 0;
     }
     if (failure == PCRE2_ERROR_NOMEMORY || failure == PCRE2_ERROR_HEAP_FAILED)
         return err_set(err, ERR_NOMEM, "out of memory");
     PCRE2_UCHAR text[160];
     pcre2_get_error_message(failure, text, sizeof text);
-    return err_set(err, ERR_INVALID, "invalid expression for content types: %s at offset %zu",
-                   (const char *)text, (size_t)at);
+    return err_set(err, ERR_INVALID, "%s at offset %zu", (const char *)text, (size_t)at);
 }
 
-struct gzip_matcher *gzip_matcher_new(const struct gzip_types *types)
+struct regexp_matcher *regexp_matcher_new(const struct regexp *regexp)
 {
-    struct gzip_matcher *matcher = mem_zalloc(sizeof *matcher);
+    struct regexp_matcher *matcher = mem_zalloc(sizeof *matcher);
     if (!matcher)
         return NULL;
-    matcher->types = types;
+    matcher->regexp = regexp;
     matcher->general = pcre2_general_context_create(get, put, NULL);
     if (!matcher->general)
         goto fail;
@@ -89,11 +92,11 @@ struct gzip_matcher *gzip_matcher_new(const struct gzip_types *types)
     pcre2_set_heap_limit(matcher->limits, HEAP_MAX_KIB);
     return matcher;
 fail:
-    gzip_matcher_free(matcher);
+    regexp_matcher_free(matcher);
     return NULL;
 }
 
-void gzip_matcher_free(struct gzip_matcher *matcher)
+void regexp_matcher_free(struct regexp_matcher *matcher)
 {
     if (!matcher)
         return;
@@ -103,11 +106,11 @@ void gzip_matcher_free(struct gzip_matcher *matcher)
     mem_free(matcher);
 }
 
-bool gzip_matcher_matches(struct gzip_matcher *matcher, struct str content_type)
+bool regexp_matcher_matches(struct regexp_matcher *matcher, struct str text)
 {
-    if (content_type.len > GZIP_TYPE_MAX)
+    if (text.len > REGEXP_TEXT_MAX)
         return false;
-    const char *text = content_type.len ? content_type.ptr : "";
-    return pcre2_match(matcher->types->code, (PCRE2_SPTR)text, content_type.len, 0, 0,
-                       matcher->data, matcher->limits) >= 0;
+    const char *bytes = text.len ? text.ptr : "";
+    return pcre2_match(matcher->regexp->code, (PCRE2_SPTR)bytes, text.len, 0, 0, matcher->data,
+                       matcher->limits) >= 0;
 }
