@@ -59,6 +59,7 @@ struct sock {
     const struct sock_events *events;
     struct sock_flush *flush; // NULL: nothing pending
     struct sock_layer *layer; // NULL: plain; owned
+    int fd;                   // -1: not yet, or no more
     uint32_t read_max;        // bytes of one read; 0: LOOP_READ_SCRATCH. See sock_pace, sock_fit
     uint32_t splice_max;      // bytes that may come through the loop's pipe; 0: none
     bool is_reading;
@@ -166,5 +167,3 @@ enum sock_peer sock_ask_peer(const struct sock *sock);
 size_t sock_waiting_bytes(const struct sock *sock);
 // Copies the first of them, which stay where they are. Returns how many.
 size_t sock_peek(const struct sock *sock, char *room, size_t len);
-
-int sock_fd(const struct sock *sock);

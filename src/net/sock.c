@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The libuv rules that shape this file (docs/hacking.md): reading is started once and stopped
-// only under back-pressure; uv_try_write first, uv_write only with the rest; the read buffer is the
-// loop's scratch.
+// only under back-pressure; send first, uv_write only with the rest; the read buffer is the loop's
+// scratch.
 //
 // A plain sock hands bytes through; one with a layer (sock_layer.h) hands them to the layer, which
 // tells the owner's events itself and sends by sock_send.
 //
 // Bytes that pass unseen (sock_pace) do not come to the scratch but to the loop's pipe (splice.h):
-// on_alloc fills it and gives libuv no buffer, on_read hands it on. What the other side does not
-// take is copied out of it and is pending output like any other.
+// on_alloc fills it, on_read hands it on. What the other side does not take is copied out of it and
+// is pending output like any other.
 //
 // Pending output: at most one uv_write is under way, with everything in `sending`; what is written
 // meanwhile collects in `waiting` and goes out with the next one. When both are empty the flush is
@@ -57,12 +57,16 @@ int sock_init(struct sock *sock, struct net_loop *loop, const struct sock_events
     memset(sock, 0, sizeof *sock);
     sock->loop = loop;
     sock->events = events;
+    sock->fd = -1;
     return uv_tcp_init(&loop->uv, &sock->uv.tcp) == 0 ? 0 : ERR_IO;
 }
 
 int sock_accept(struct sock *sock, int fd)
 {
-    return uv_tcp_open(&sock->uv.tcp, fd);
+    int rc = uv_tcp_open(&sock->uv.tcp, fd);
+    if (rc == 0)
+        sock->fd = fd;
+    return rc;
 }
 
 static void on_connect(uv_connect_t *request, int status)
@@ -74,7 +78,7 @@ static void on_connect(uv_connect_t *request, int status)
     if (status == 0) {
         int notsent = SOCK_NOTSENT_MAX;
         uv_tcp_nodelay(&sock->uv.tcp, 1);
-        setsockopt(sock_fd(sock), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent, sizeof notsent);
+        setsockopt(sock->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent, sizeof notsent);
     }
     if (status == 0 && sock->layer)
         sock->layer->ops->on_connected(sock);
@@ -88,7 +92,9 @@ int sock_connect(struct sock *sock, const struct sockaddr *address)
     if (!request)
         return UV_ENOMEM;
     int rc = uv_tcp_connect(request, &sock->uv.tcp, address, on_connect);
-    if (rc != 0)
+    if (rc == 0)
+        rc = uv_fileno(&sock->uv.handle, &sock->fd);
+    else
         mem_free(request);
     return rc;
 }
@@ -96,7 +102,7 @@ int sock_connect(struct sock *sock, const struct sockaddr *address)
 // Fills the loop's pipe. Returns how many bytes came; 0: they are to be read.
 static size_t fill_pipe(struct sock *sock)
 {
-    ssize_t got = splice_fill(&sock->loop->splice, sock_fd(sock), sock->splice_max);
+    ssize_t got = splice_fill(&sock->loop->splice, sock->fd, sock->splice_max);
     // The error is told once: what reading takes for an end is none.
     if (got < 0)
         sock->is_broken = true;
@@ -134,64 +140,65 @@ static void tell_of_more(struct sock *sock, char *bytes, size_t len)
         pass_piped(sock);
 }
 
+// Takes what has come to the scratch: how much, 0 for nothing, or a negative libuv error code.
+static ssize_t receive(struct sock *sock)
+{
+    size_t headroom = UNLIKELY(sock->layer != NULL) ? SOCK_LAYER_HEADROOM : 0;
+    size_t len = UNLIKELY(sock->read_max != 0) ? sock->read_max : LOOP_READ_SCRATCH;
+    if (UNLIKELY(sock->layer != NULL))
+        len = MIN(len, (size_t)LOOP_READ_SCRATCH - headroom);
+    ssize_t got;
+    do {
+        got = recv(sock->fd, sock->loop->read_scratch + headroom, len, MSG_DONTWAIT);
+    } while (got < 0 && errno == EINTR);
+    if (LIKELY(got > 0))
+        return got;
+    if (got < 0)
+        return errno == EAGAIN ? 0 : uv_translate_sys_error(errno);
+    // A write that failed has taken the error with it, and what looks like an end is none.
+    return sock->is_broken ? UV_EPIPE : UV_EOF;
+}
+
+// There is something to read. It is read here, as recv costs less than libuv's read; libuv, left
+// without room, tells on_read at once.
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     struct sock *sock = sock_of(handle);
-    if (UNLIKELY(sock->splice_max != 0) && fill_pipe(sock) > 0) {
-        // libuv tells on_read at once that there is no room to read to.
-        *buf = uv_buf_init(NULL, 0);
-        return;
-    }
-    size_t headroom = UNLIKELY(sock->layer != NULL) ? SOCK_LAYER_HEADROOM : 0;
-    buf->base = sock->loop->read_scratch + headroom;
-    size_t len = UNLIKELY(sock->read_max != 0) ? sock->read_max : LOOP_READ_SCRATCH;
-    if (UNLIKELY(sock->layer != NULL))
-        len = MIN(len, (size_t)LOOP_READ_SCRATCH - headroom);
-    buf->len = len;
+    *buf = uv_buf_init(NULL, 0);
+    if (LIKELY(sock->splice_max == 0) || fill_pipe(sock) == 0)
+        sock->loop->received = receive(sock);
 }
 
-// libuv tells a reset that comes together with the last bytes as an end: it sees the hang-up and
-// reads no further. The error is still there to be asked for.
-static ssize_t error_behind_end(uv_stream_t *stream)
+static void on_read(uv_stream_t *stream, ssize_t status, const uv_buf_t *buf)
 {
-    int fd;
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (uv_fileno((uv_handle_t *)stream, &fd) != 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error == 0)
-        return UV_EOF;
-    return uv_translate_sys_error(error);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
-{
+    (void)status;
+    (void)buf;
     struct sock *sock = sock_of(stream);
-    if (sock->is_closing || nread == 0)
-        return;
-    if (UNLIKELY(sock->loop->splice.held > 0)) {
+    struct net_loop *loop = sock->loop;
+    if (UNLIKELY(loop->splice.held > 0)) {
         pass_piped(sock);
         return;
     }
-    if (nread > 0) {
+    ssize_t got = loop->received;
+    if (LIKELY(got > 0)) {
         if (UNLIKELY(sock->layer != NULL))
-            sock->layer->ops->on_bytes(sock, buf->base, (size_t)nread);
-        else if (UNLIKELY((size_t)nread == sock->read_max))
-            tell_of_more(sock, buf->base, (size_t)nread);
+            sock->layer->ops->on_bytes(sock, loop->read_scratch + SOCK_LAYER_HEADROOM, (size_t)got);
+        else if (UNLIKELY((size_t)got == sock->read_max))
+            tell_of_more(sock, loop->read_scratch, (size_t)got);
         else
-            sock->events->on_data(sock, buf->base, (size_t)nread);
+            sock->events->on_data(sock, loop->read_scratch, (size_t)got);
         return;
     }
-    sock->is_reading = false;
-    // A write that failed has taken the error with it, and what looks like an end is none.
-    if (nread == UV_EOF)
-        nread = sock->is_broken ? UV_EPIPE : error_behind_end(stream);
+    if (got == 0)
+        return;
+    sock_read_stop(sock);
     if (sock->layer)
-        sock->layer->ops->on_end(sock, nread == UV_EOF ? 0 : (int)nread);
-    else if (nread == UV_EOF)
+        sock->layer->ops->on_end(sock, got == UV_EOF ? 0 : (int)got);
+    else if (got == UV_EOF)
         sock->events->on_end(sock);
     else
-        sock->events->on_failed(sock, (int)nread);
+        sock->events->on_failed(sock, (int)got);
 }
 
 int sock_read_start(struct sock *sock)
@@ -309,17 +316,22 @@ static int keep(struct sock *sock, const struct iovec *parts, int count, size_t 
     return 1;
 }
 
-// What lies in the loop's pipe goes out next, in the same packet. As uv_try_write.
-static int send_before_more(struct sock *sock, const struct iovec *parts, int count)
+// What the kernel takes at once of the parts, or a negative libuv error code, UV_EAGAIN for
+// nothing.
+static int try_send(struct sock *sock, struct iovec *parts, size_t count)
 {
-    if (sock->uv.stream.connect_req || uv_stream_get_write_queue_size(&sock->uv.stream) > 0)
+    if (sock->uv.stream.connect_req)
         return UV_EAGAIN;
-    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
+    // What lies in the loop's pipe goes out next, in the same packet.
+    int more = UNLIKELY(sock->loop->splice.held > 0) ? MSG_MORE : 0;
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | more;
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     ssize_t sent;
     do {
-        sent = sendmsg(sock_fd(sock), &message, MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = count == 1 ? send(sock->fd, parts->iov_base, parts->iov_len, flags)
+                          : sendmsg(sock->fd, &message, flags);
     } while (sent < 0 && errno == EINTR);
-    if (sent < 0 && (errno == ENOBUFS || errno == EWOULDBLOCK))
+    if (sent < 0 && (errno == ENOBUFS || errno == EAGAIN))
         return UV_EAGAIN;
     return sent < 0 ? uv_translate_sys_error(errno) : (int)sent;
 }
@@ -327,17 +339,17 @@ static int send_before_more(struct sock *sock, const struct iovec *parts, int co
 // A head that is still in the loop's out scratch takes in what follows it, if that is little: the
 // kernel takes one run of bytes for 600 to 800 cycles less than two. Returns how many parts are
 // left.
-static unsigned join(const struct sock *sock, uv_buf_t *parts, unsigned count, size_t total)
+static size_t join(const struct sock *sock, struct iovec *parts, size_t count, size_t total)
 {
-    if (count < 2 || parts[0].base != sock->loop->out_scratch || total > LOOP_OUT_SCRATCH ||
-        total - parts[0].len > JOIN_MAX)
+    if (count < 2 || parts[0].iov_base != sock->loop->out_scratch || total > LOOP_OUT_SCRATCH ||
+        total - parts[0].iov_len > JOIN_MAX)
         return count;
-    char *end = parts[0].base + parts[0].len;
-    for (unsigned i = 1; i < count; i++) {
-        memcpy(end, parts[i].base, parts[i].len);
-        end += parts[i].len;
+    char *end = (char *)parts[0].iov_base + parts[0].iov_len;
+    for (size_t i = 1; i < count; i++) {
+        memcpy(end, parts[i].iov_base, parts[i].iov_len);
+        end += parts[i].iov_len;
     }
-    parts[0].len = total;
+    parts[0].iov_len = total;
     return 1;
 }
 
@@ -345,18 +357,15 @@ int sock_send(struct sock *sock, const struct iovec *parts, int count)
 {
     size_t sent = 0;
     if (!sock->flush) {
-        uv_buf_t bufs[PARTS_MAX];
+        struct iovec runs[PARTS_MAX];
         size_t total = 0;
         for (int i = 0; i < count; i++) {
-            bufs[i] = uv_buf_init(parts[i].iov_base, (unsigned)parts[i].iov_len);
+            runs[i] = parts[i];
             total += parts[i].iov_len;
         }
         if (total == 0)
             return 0;
-        int rc =
-            UNLIKELY(sock->loop->splice.held > 0)
-                ? send_before_more(sock, parts, count)
-                : uv_try_write(&sock->uv.stream, bufs, join(sock, bufs, (unsigned)count, total));
+        int rc = try_send(sock, runs, join(sock, runs, (size_t)count, total));
         if (rc == (ssize_t)total)
             return 0;
         if (rc < 0 && rc != UV_EAGAIN)
@@ -387,7 +396,7 @@ size_t sock_pending_bytes(const struct sock *sock)
 uint64_t sock_unsent_bytes(const struct sock *sock)
 {
     int in_kernel = 0;
-    if (ioctl(sock_fd(sock), SIOCOUTQ, &in_kernel) != 0)
+    if (ioctl(sock->fd, SIOCOUTQ, &in_kernel) != 0)
         in_kernel = 0;
     // libuv knows how much of what is being sent is still to be sent, and nothing of what waits.
     uint64_t unsent = (uint64_t)in_kernel + uv_stream_get_write_queue_size(&sock->uv.stream);
@@ -403,7 +412,7 @@ int sock_write_piped(struct sock *sock)
     BUG_ON(sock->layer);
     if (sock->is_closing || sock->is_ending || sock->is_broken)
         return UV_EPIPE;
-    int rc = sock->flush ? 0 : splice_pour(pipe, sock_fd(sock));
+    int rc = sock->flush ? 0 : splice_pour(pipe, sock->fd);
     while (pipe->held > 0 && rc >= 0) {
         struct iovec rest = {.iov_base = sock->loop->read_scratch};
         rest.iov_len = splice_read(pipe, rest.iov_base, LOOP_BULK_SCRATCH);
@@ -424,7 +433,7 @@ void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct 
     sock_unpace(source);
     if (len < SOCK_PACE_FROM && !is_slow)
         return;
-    uint32_t room = tcp_room(sock_fd(sink), SOCK_NOTSENT_MAX);
+    uint32_t room = tcp_room(sink->fd, SOCK_NOTSENT_MAX);
     if (room < LOOP_READ_SCRATCH)
         source->read_max = MAX(room, (uint32_t)SOCK_PACE_MIN);
     else if (ahead.bulk > LOOP_READ_SCRATCH)
@@ -464,7 +473,7 @@ void sock_end(struct sock *sock)
     if (sock_has_pending(sock))
         return; // on_written, or the layer, comes back here
     sock->has_sent_end = true;
-    shutdown(sock_fd(sock), SHUT_WR);
+    shutdown(sock->fd, SHUT_WR);
 }
 
 static void on_uv_closed(uv_handle_t *handle)
@@ -487,10 +496,10 @@ void sock_close(struct sock *sock, bool with_reset)
     if (with_reset) {
         // Not uv_tcp_close_reset, which refuses once shutdown was called.
         struct linger hard = {.l_onoff = 1, .l_linger = 0};
-        int fd = sock_fd(sock);
-        if (fd >= 0)
-            setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+        if (sock->fd >= 0)
+            setsockopt(sock->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     }
+    sock->fd = -1;
     uv_close(&sock->uv.handle, on_uv_closed);
 }
 
@@ -499,13 +508,13 @@ bool sock_is_readable_now(struct sock *sock)
     if (sock->holds_input)
         return true;
     char byte;
-    ssize_t n = recv(sock_fd(sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = recv(sock->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
 enum sock_peer sock_ask_peer(const struct sock *sock)
 {
-    struct pollfd peer = {.fd = sock_fd(sock), .events = POLLRDHUP};
+    struct pollfd peer = {.fd = sock->fd, .events = POLLRDHUP};
     if (poll(&peer, 1, 0) != 1)
         return SOCK_PEER_THERE;
     // Not POLLHUP: both sides may have ended in good order.
@@ -515,17 +524,11 @@ enum sock_peer sock_ask_peer(const struct sock *sock)
 size_t sock_waiting_bytes(const struct sock *sock)
 {
     int count = 0;
-    return ioctl(sock_fd(sock), SIOCINQ, &count) == 0 && count > 0 ? (size_t)count : 0;
+    return ioctl(sock->fd, SIOCINQ, &count) == 0 && count > 0 ? (size_t)count : 0;
 }
 
 size_t sock_peek(const struct sock *sock, char *room, size_t len)
 {
-    ssize_t got = recv(sock_fd(sock), room, len, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t got = recv(sock->fd, room, len, MSG_PEEK | MSG_DONTWAIT);
     return got > 0 ? (size_t)got : 0;
-}
-
-int sock_fd(const struct sock *sock)
-{
-    uv_os_fd_t fd;
-    return uv_fileno(&sock->uv.handle, &fd) == 0 ? fd : -1;
 }

@@ -12,8 +12,8 @@ import subprocess
 from .tagway import BINARY, ROOT, _SANITIZER_ENV
 
 # In the order of enum call in faults.c.
-CALLS = ("read", "readv", "recv", "write", "writev", "send", "accept4", "connect", "socket", "open", "heap",
-         "splice", "pipe2")
+CALLS = ("read", "readv", "recv", "write", "writev", "send", "sendmsg", "accept4", "connect", "socket", "open",
+         "heap", "splice", "pipe2")
 SHORT = 0  # instead of an errno: one byte only
 
 _OFF, _EVERY, _ONCE, _CHANCE = range(4)

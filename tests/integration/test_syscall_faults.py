@@ -29,7 +29,7 @@ SAMPLES = 6  # call numbers per scenario, call and error
 HANG = 5 * SLOWNESS  # no answer and no end within this is a finding
 
 READS = ("read", "readv", "recv")
-WRITES = ("write", "writev", "send", "splice")  # splice: both
+WRITES = ("write", "writev", "send", "sendmsg", "splice")  # splice: both
 
 
 def events(connection):

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""`./dev fuzz`: every fuzz target for a while, from its corpus, two at a time: fuzz_all.py DIR SECONDS.
-New inputs stay in build/fuzz/corpus; a finding is printed with the file that reproduces it."""
+"""`./dev fuzz`: every fuzz target (or those named) for a while, from its corpus, as many at a time as there are
+CPUs: fuzz_all.py DIR SECONDS [NAME...]. New inputs stay in build/fuzz/corpus; a finding is printed with the file
+that reproduces it."""
 
 import concurrent.futures
 import os
@@ -31,12 +32,15 @@ def fuzz(program, seconds):
 
 
 def main():
-    directory, seconds = sys.argv[1], int(sys.argv[2])
+    directory, seconds, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
     programs = sorted(os.path.join(directory, name) for name in os.listdir(directory)
                       if re.fullmatch(r"fuzz_[a-z0-9_]+", name))
-    if not programs:
-        print("no fuzz targets", file=sys.stderr)
+    known = {os.path.basename(program)[len("fuzz_"):]: program for program in programs}
+    unknown = [name for name in names if name not in known]
+    if unknown or not programs:
+        print(f"no fuzz target {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 1
+    programs = [known[name] for name in names or known]
     print(f"{len(programs)} targets, {seconds} s each", flush=True)
     failed = []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

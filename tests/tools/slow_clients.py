@@ -6,10 +6,12 @@ One tagway with one worker, nginx behind it, a constant rate of plain requests b
 clients that drip heads, are idle, drip bodies, do not read a large answer, send what their origin does not read
 (tools/slow/slow.c). In each round the plain requests are measured without the slow clients and with them, and at
 the same time others that go to nginx itself: what the machine, the generator and the slow clients' own work do to a
-request shows there: where clients do not read, the kernel asks by ten thousand probes within a second whether they
-do now. tagway has a CPU of its own; all else shares another. For each kind the medians over the rounds of p99 without
-and with and of their ratio, with its least and greatest; the requests that failed, and the growth of RSS per client.
-`./dev slow` runs it, in some eight minutes; on a machine that does other things, as `chrt -r 10 ./dev slow`.
+request shows there. Where clients do not read, the kernel asks by ten thousand probes within a second whether they
+do now, after pauses that it doubles; it is measured in such a pause. tagway has a CPU of its own; all else shares
+another. All run at real-time priority where that is allowed (as root), so that the milliseconds for which the
+scheduler lets other programs of the machine go first are not counted. For each kind the medians over the rounds of
+p99 without and with and of their ratio, with its least and greatest; the requests that failed, and the growth of RSS
+per client. `./dev slow` runs it, in some fifteen minutes.
 
 Times are stretched where the default would end the clients before they are counted; the memory of a client does
 not depend on that."""
@@ -49,6 +51,7 @@ KERNEL_KIB = {"answer": 360, "upload": 1100}
 # No slower than this is slow enough to complain of: wire.md has the same floor.
 FLOOR_MS = 2.0
 CALM = 0.15  # of a CPU: more than dripping costs
+QUIET_PROBES_PER_S = 200
 CONNECTIONS = 8
 PERIOD_S = 10  # in which each dripping client sends a byte, as slowhttptest does
 
@@ -217,6 +220,26 @@ def calm_down(*pids):
     wait_until(lambda: cpu_share(0.3, *pids) < CALM, timeout=60, what="buffers to be full")
 
 
+def window_probes():
+    """How often this machine's kernel has asked a peer that takes nothing whether it does now."""
+    with open("/proc/net/netstat", encoding="ascii") as file:
+        names, counts = [line.split() for line in file if line.startswith("TcpExt:")]
+    return int(counts[names.index("TCPWinProbe")])
+
+
+def outlast_probes():
+    """Waits until the kernel is through with asking thousands of peers at once. It doubles the pause each time, so
+    there is as long a quiet then as it has been asking."""
+    last = [window_probes()]
+
+    def is_quiet():
+        time.sleep(1)
+        before, last[0] = last[0], window_probes()
+        return last[0] - before < QUIET_PROBES_PER_S
+
+    wait_until(is_quiet, timeout=120, what="the kernel to have asked")
+
+
 def hold(tagway, count, kind):
     """Waits until all slow clients have arrived and are held."""
     wait_until(lambda: tagway.metric("tagway_open_connections") >= count, timeout=60, what="all clients")
@@ -225,7 +248,7 @@ def hold(tagway, count, kind):
                    what="all requests")
 
 
-def measure(kind, count, seconds=3, rounds=1, rate=800, how=None, options=None):
+def measure(kind, count, seconds=3, rounds=1, rate=800, how=None, options=None, outlasts_probes=False):
     """Runs one kind; returns its Outcome. `how` the origin takes uploads: "holds" those of kind "upload"."""
     outcome = Outcome(kind, count)
     how = how or ("holds" if kind == "upload" else "reads")
@@ -249,6 +272,8 @@ def measure(kind, count, seconds=3, rounds=1, rate=800, how=None, options=None):
                     if is_weighed:
                         grown = settled_rss_kib(tagway.process) - before_kib
                         outcome.cpu_share = cpu_share(1, tagway.process.pid)
+                    if outlasts_probes:
+                        outlast_probes()
                     outcome.during.add(tagway.port, plain.port, rate, seconds)
                     if is_weighed:
                         outcome.growth_kib = max(grown, settled_rss_kib(tagway.process) - before_kib)
@@ -265,6 +290,15 @@ def kernel_allows(kind):
     return pressure_kib * 3 // 4 // KERNEL_KIB[kind] if kind in KERNEL_KIB else sys.maxsize
 
 
+def take_priority():
+    """Goes before all other programs of the machine, and what is started from here on too; what to say of it."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
+    except PermissionError:
+        return "usual priority: other programs of this machine are measured with it"
+    return "real-time priority"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--clients", type=int, default=9000)
@@ -275,6 +309,7 @@ def main():
     parser.add_argument("--json", metavar="FILE")
     args = parser.parse_args()
     about, results = machine(tagway=[BINARY, "-v"]), {}
+    about["priority"] = take_priority()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # A slow client costs the proxy up to two, and it keeps a reserve.
@@ -282,7 +317,7 @@ def main():
     if count < args.clients:
         print(f"the limit of open files ({hard}) allows {count} clients", file=sys.stderr)
     print(f"{args.rate} plain requests/s, {args.rounds} x {args.seconds} s without and with the slow clients; ms;"
-          " 'direct' are others to the origin itself")
+          f" 'direct' are others to the origin itself; {about['priority']}")
     print(f"{'clients':<14} {'p50':>5} {'with':>5}   {'p99':>6} {'with':>6} {'ratio':>6} {'least, greatest':>16}"
           f"   {'direct':>6} {'with':>6} {'ratio':>6}   {'failed':>6} {'cut':>4} {'CPU':>6} {'RSS each':>9}  limit")
     has_failed = False
@@ -290,7 +325,7 @@ def main():
         allowed = min(count, kernel_allows(kind))
         if allowed < count:
             print(f"of {kind} the kernel's memory for TCP (net.ipv4.tcp_mem) allows {allowed}", file=sys.stderr)
-        outcome = measure(kind, allowed, args.seconds, args.rounds, args.rate)
+        outcome = measure(kind, allowed, args.seconds, args.rounds, args.rate, outlasts_probes=True)
         without, during = outcome.without, outcome.during
         failed = without.failed + during.failed
         p99, p99_with = without.ms(), during.ms()

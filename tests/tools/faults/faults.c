@@ -27,6 +27,7 @@ enum call {
     CALL_WRITE,
     CALL_WRITEV,
     CALL_SEND,
+    CALL_SENDMSG,
     CALL_ACCEPT,
     CALL_CONNECT,
     CALL_SOCKET,
@@ -212,7 +213,7 @@ ssize_t recv(int fd, void *bytes, size_t len, int flags)
     if (must_fail_on(CALL_RECV, fd)) {
         if (!is_short())
             return fail();
-        len = shorten_read(fd, len);
+        len = len > 0;
     }
     return next(fd, bytes, len, flags);
 }
@@ -249,6 +250,19 @@ ssize_t send(int fd, const void *bytes, size_t len, int flags)
         len = len ? 1 : 0;
     }
     return next(fd, bytes, len, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    NEXT(sendmsg);
+    struct iovec one = first_byte(message->msg_iov, (int)message->msg_iovlen);
+    struct msghdr first = {.msg_iov = &one, .msg_iovlen = 1};
+    if (must_fail_on(CALL_SENDMSG, fd)) {
+        if (!is_short())
+            return fail_writing(fd);
+        return next(fd, &first, flags);
+    }
+    return next(fd, message, flags);
 }
 
 int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)

@@ -251,7 +251,7 @@ static void knows_whether_something_waits(void **state)
     sock_read_stop(&f.sock);
     assert_false(sock_is_readable_now(&f.sock));
     assert_int_equal(write(f.peer, "x", 1), 1);
-    struct pollfd waiting = {.fd = sock_fd(&f.sock), .events = POLLIN};
+    struct pollfd waiting = {.fd = f.sock.fd, .events = POLLIN};
     assert_int_equal(poll(&waiting, 1, 10000), 1);
     assert_true(sock_is_readable_now(&f.sock));
     close_fixture(&f);
