@@ -16,6 +16,9 @@ MUST_CHECK void *mem_zalloc(size_t size);
 MUST_CHECK void *mem_zalloc_array(size_t count, size_t size);
 MUST_CHECK void *mem_realloc(void *ptr, size_t size);
 void mem_free(void *ptr);
+// Has the kernel give all whole pages of a large allocation now, in one call: taking them one by
+// one as they are touched costs it several times as much. Only a hint.
+void mem_populate(void *ptr, size_t size);
 
 // Bytes of all that is allocated here now, of all threads together; what libraries allocate for
 // themselves is not in it. May be a moment old.

@@ -24,14 +24,15 @@ struct routes_config {
     bool is_weight_zero_none; // proxy.weightzero=none: weight=0 means no traffic instead of dynamic
 };
 
-// How targets come and go. bind returns the target for one definition in one route (a borrowed
-// pointer that stays valid until the matching unbind), or NULL when memory is short: the build then
-// fails. hash is that of service, host, path and destination, which the build needs itself. Each
-// successful bind is matched by one unbind when the last table with it is freed. expect (may be
-// NULL) says how many targets more a build may bind.
+// How targets come and go. bind gives each of the `count` targets of a route, whose definitions are
+// set, the target behind it (a borrowed pointer that stays valid until the matching unbind). 0, or
+// ERR_NOMEM: those left without are NULL, and the build fails. hashes are those of service, host,
+// path and destination, which the build needs itself. Each target given is matched by one unbind
+// when the last table with it is freed. expect (may be NULL) says how many targets more a build may
+// bind.
 struct routes_binding {
     void (*expect)(void *ctx, size_t count);
-    struct target *(*bind)(void *ctx, const struct route_def *def, uint64_t hash);
+    int (*bind)(void *ctx, struct route_target *targets, const uint64_t *hashes, size_t count);
     void (*unbind)(void *ctx, struct target *target);
     void *ctx;
 };

@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-enum { INDEX_FIRST_SIZE = 16 };
+enum { INDEX_FIRST_SIZE = 16, LARGE_SIZE = 64 << 10 };
 
 void index_init(struct index *index)
 {
@@ -52,6 +52,8 @@ static void resize(struct index *index, size_t size)
     bigger.buckets = mem_zalloc_array(size, sizeof(struct index_link *));
     if (!bigger.buckets)
         return;
+    if (size >= LARGE_SIZE)
+        mem_populate(bigger.buckets, size * sizeof(struct index_link *));
     for (size_t i = 0; i < index->size; i++) {
         struct index_link *link = index->buckets[i];
         while (link) {

@@ -8,25 +8,30 @@ enum { V4_OFFSET = 12 };
 
 static const uint8_t V4_PREFIX[V4_OFFSET] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-// Half the work of inet_pton and no terminator, which counts with 100,000 addresses.
+// A fraction of the work of inet_pton and no terminator, which counts with 100,000 addresses.
 bool ip_parse_v4(struct str text, uint8_t bytes[4])
 {
-    const char *at = text.ptr, *end = at + text.len;
-    for (int i = 0; i < 4; i++) {
-        unsigned digit = at < end ? (unsigned)(unsigned char)*at - '0' : 10u, value = 0;
-        if (digit > 9)
-            return false;
-        do {
+    unsigned value = 0, count = 0;
+    bool has_digit = false;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned digit = (unsigned)(unsigned char)text.ptr[i] - '0';
+        if (digit <= 9) {
+            if (has_digit && value == 0)
+                return false; // a leading zero, which some read as octal
             value = value * 10 + digit;
-            digit = ++at < end ? (unsigned)(unsigned char)*at - '0' : 10u;
-        } while (digit <= 9 && value > 0 && value <= 255);
-        if (value > 255 || digit <= 9)
+            if (value > 255)
+                return false;
+            has_digit = true;
+        } else if (text.ptr[i] == '.' && has_digit && count < 3) {
+            bytes[count++] = (uint8_t)value;
+            value = 0;
+            has_digit = false;
+        } else {
             return false;
-        bytes[i] = (uint8_t)value;
-        if (i < 3 && (at == end || *at++ != '.'))
-            return false;
+        }
     }
-    return at == end;
+    bytes[count] = (uint8_t)value;
+    return has_digit && count == 3;
 }
 
 static bool parse(struct str text, uint8_t bytes[IP_LEN], bool *is_dotted)

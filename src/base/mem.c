@@ -4,6 +4,8 @@
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 // Bytes allocated less bytes freed, by thread: what one thread allocates another may free, so only
 // the sum means something. Threads beyond the last slot share it.
@@ -71,6 +73,15 @@ void *mem_zalloc(size_t size)
 void *mem_zalloc_array(size_t count, size_t size)
 {
     return mem_is_denied() ? NULL : counted(calloc(count ? count : 1, size));
+}
+
+void mem_populate(void *ptr, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = ((uintptr_t)ptr + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)ptr + size) / page * page;
+    if (start < end)
+        (void)madvise((void *)start, end - start, MADV_POPULATE_WRITE);
 }
 
 void *mem_realloc(void *ptr, size_t size)

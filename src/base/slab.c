@@ -70,6 +70,8 @@ static bool add_chunk(struct slab *slab)
     struct slab_chunk *chunk = mem_zalloc(size);
     if (!chunk)
         return false;
+    if (size == LAST_CHUNK)
+        mem_populate(chunk, size);
     size_t rest = (size_t)(slab->end - slab->next);
     if (rest > 0)
         keep(slab, slab->next, rest);

@@ -92,6 +92,7 @@ struct workspace {
     struct candidate *candidates;
     struct share *shares;
     uint32_t *slots;
+    uint64_t *identities; // of the targets: service, host, path, destination
     size_t cap;
     size_t count;
     // duplicate.c: the last candidate of each chain, by its number; how many are in chains, and how
@@ -100,6 +101,13 @@ struct workspace {
     size_t chain_count;
     size_t chained;
     uint64_t compared;
+};
+
+// What a build adds to the numbers of the newest table.
+struct table_change {
+    uint64_t digest;
+    size_t routes, targets; // may wrap: they are added
+    size_t hosts;           // in changed_hosts
 };
 
 struct routes {
@@ -111,6 +119,8 @@ struct routes {
     struct list dirty;   // path entries to be built again
     struct list noted;   // path entries with notes
     struct list changed_hosts;
+    struct table_change change; // by the build under way
+    size_t coming;              // definitions that have come since the last build
 
     struct command_list *manual;      // owned, or NULL
     struct command_ref *command_refs; // owned; commands with a host and path, grouped by entry

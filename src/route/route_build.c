@@ -17,6 +17,7 @@ void workspace_fini(struct workspace *work)
     mem_free(work->candidates);
     mem_free(work->shares);
     mem_free(work->slots);
+    mem_free(work->identities);
     mem_free(work->chains);
     *work = (struct workspace){0};
 }
@@ -36,6 +37,7 @@ static int workspace_reserve(struct workspace *work, size_t need)
         return 0;
     size_t cap = MAX(need, work->cap * 2);
     void *candidates = work->candidates, *shares = work->shares, *slots = work->slots;
+    void *identities = work->identities;
     int rc = grow(&candidates, cap, sizeof *work->candidates);
     work->candidates = candidates;
     if (rc == 0)
@@ -44,6 +46,9 @@ static int workspace_reserve(struct workspace *work, size_t need)
     if (rc == 0)
         rc = grow(&slots, cap, sizeof *work->slots);
     work->slots = slots;
+    if (rc == 0)
+        rc = grow(&identities, cap, sizeof *work->identities);
+    work->identities = identities;
     if (rc == 0)
         work->cap = cap;
     return rc;
@@ -227,7 +232,8 @@ static int note_shared(struct path_entry *entry, const struct workspace *work, s
 {
     for (size_t i = 1; i < up_count; i++) {
         const struct route_def *first = work->candidates[0].def, *def = work->candidates[i].def;
-        if (str_eq(def->rule->service, work->candidates[i - 1].def->rule->service) ||
+        const struct route_def *before = work->candidates[i - 1].def;
+        if (def->rule == before->rule || str_eq(def->rule->service, before->rule->service) ||
             str_eq(def->rule->service, first->rule->service))
             continue;
         int rc = notes_add(&entry->next_notes, (struct note){NOTE_SHARED, def, first, 0});
@@ -367,13 +373,10 @@ static int take_targets(struct routes *routes, struct route_node *node)
         };
         node->route.count++;
         hash_rule(&rule, def->rule);
-        uint64_t identity = hash_str(route_def_dst(def), rule.identity);
-        node->digest = digest_of(target, identity, rule.content, node->digest);
-        target->target = binding->bind(binding->ctx, def, identity);
-        if (!target->target)
-            return ERR_NOMEM;
+        work->identities[i] = hash_str(route_def_dst(def), rule.identity);
+        node->digest = digest_of(target, work->identities[i], rule.content, node->digest);
     }
-    return 0;
+    return binding->bind(binding->ctx, node->targets, work->identities, work->count);
 }
 
 static struct route_node *make_node(struct routes *routes, const struct path_entry *entry,
@@ -433,6 +436,8 @@ int route_build(struct routes *routes, struct path_entry *entry, uint64_t versio
     entry->next_notes.count = 0;
     if (entry->host->bad_reason)
         return note_bad_host(routes, entry);
+    for (size_t i = 0; i < entry->def_count; i++)
+        __builtin_prefetch(entry->defs[i]->text);
     int rc = add_services(routes, entry);
     if (rc == 0)
         rc = apply_manual(routes, entry);

@@ -204,6 +204,7 @@ static void apply_change(struct routes *routes, struct service_entry *service,
         entry_mark(routes, entry);
     }
     forget_coming(routes, change);
+    routes->coming += change->added_count;
     for (size_t i = 0; i < change->added_count; i++)
         route_def_ref(change->added[i]);
     for (size_t i = 0; i < change->removed_count; i++)

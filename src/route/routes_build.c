@@ -6,41 +6,42 @@
 #define ENTRY_OF(link) CONTAINER_OF(link, struct path_entry, dirty_link)
 #define HOST_OF(link)  CONTAINER_OF(link, struct host_entry, changed_link)
 
-static void expect_targets(const struct routes *routes)
+static void note_change(struct routes *routes, const struct path_entry *entry)
 {
-    const struct routes_binding *binding = &routes->binding;
-    size_t count = 0;
-    LIST_FOREACH (link, &routes->dirty) {
-        const struct path_entry *entry = ENTRY_OF(link);
-        count += entry->node ? 0 : entry->def_count;
+    struct host_entry *host = entry->host;
+    if (entry->next_node == entry->node)
+        return;
+    if (!entry->next_node != !entry->node)
+        host->has_new_paths = true;
+    if (!list_is_linked(&host->changed_link)) {
+        list_push_back(&routes->changed_hosts, &host->changed_link);
+        routes->change.hosts++;
     }
-    if (binding->expect && count > 0)
-        binding->expect(binding->ctx, count);
+    if (entry->node) {
+        routes->change.digest -= entry->node->digest;
+        routes->change.targets -= entry->node->route.count;
+        routes->change.routes--;
+    }
+    if (entry->next_node) {
+        routes->change.digest += entry->next_node->digest;
+        routes->change.targets += entry->next_node->route.count;
+        routes->change.routes++;
+    }
 }
 
 static int build_routes(struct routes *routes, uint64_t version)
 {
-    expect_targets(routes);
+    const struct routes_binding *binding = &routes->binding;
+    if (binding->expect && routes->coming > 0)
+        binding->expect(binding->ctx, routes->coming);
+    routes->change = (struct table_change){0};
     LIST_FOREACH (link, &routes->dirty) {
         int rc = route_build(routes, ENTRY_OF(link), version);
         if (rc != 0)
             return rc;
+        note_change(routes, ENTRY_OF(link));
     }
     return 0;
-}
-
-static void find_changed_hosts(struct routes *routes)
-{
-    LIST_FOREACH (link, &routes->dirty) {
-        const struct path_entry *entry = ENTRY_OF(link);
-        struct host_entry *host = entry->host;
-        if (entry->next_node == entry->node)
-            continue;
-        if (!entry->next_node != !entry->node)
-            host->has_new_paths = true;
-        if (!list_is_linked(&host->changed_link))
-            list_push_back(&routes->changed_hosts, &host->changed_link);
-    }
 }
 
 static struct path_index *index_for(const struct routes *routes, const struct host_entry *host,
@@ -212,10 +213,8 @@ int routes_build(struct routes *routes, struct table **table, routes_problem_fn 
     *table = NULL;
     uint64_t version = routes->newest ? routes->newest->version + 1 : 1;
     int rc = build_routes(routes, version);
-    if (rc == 0) {
-        find_changed_hosts(routes);
+    if (rc == 0)
         rc = build_hosts(routes, version);
-    }
     if (rc == 0 && (!routes->newest || !list_is_empty(&routes->changed_hosts))) {
         *table = table_build(routes, version);
         rc = *table ? 0 : ERR_NOMEM;
@@ -225,6 +224,7 @@ int routes_build(struct routes *routes, struct table **table, routes_problem_fn 
         return rc;
     }
     routes->is_config_new = false;
+    routes->coming = 0;
     commit_hosts(routes, version);
     commit_routes(routes, version);
     if (*table)

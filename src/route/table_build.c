@@ -15,18 +15,15 @@ static int compare_hosts(const void *a, const void *b)
 }
 
 // The changed hosts ascending, as an array for the caller to free; NULL when memory is short.
-static struct host_entry **sort_changed(const struct routes *routes, size_t *count)
+static struct host_entry **sort_changed(const struct routes *routes)
 {
-    *count = 0;
-    LIST_FOREACH (link, &routes->changed_hosts)
-        (*count)++;
-    struct host_entry **changed = mem_zalloc_array(*count, sizeof(struct host_entry *));
+    size_t count = routes->change.hosts, at = 0;
+    struct host_entry **changed = mem_zalloc_array(count, sizeof(struct host_entry *));
     if (!changed)
         return NULL;
-    size_t at = 0;
     LIST_FOREACH (link, &routes->changed_hosts)
         changed[at++] = CONTAINER_OF(link, struct host_entry, changed_link);
-    qsort(changed, *count, sizeof(struct host_entry *), compare_hosts);
+    qsort(changed, count, sizeof(struct host_entry *), compare_hosts);
     return changed;
 }
 
@@ -137,11 +134,12 @@ static const struct host_node *next_node_of(const struct host_entry *host)
     return list_is_linked(&host->changed_link) ? host->next_node : host->node;
 }
 
-static int take_patterns(struct table *table, struct routes *routes)
+static int take_patterns(struct table *table, struct routes *routes,
+                         struct host_entry *const *changed, size_t changed_count)
 {
     bool is_same = routes->newest != NULL;
-    LIST_FOREACH (link, &routes->changed_hosts) {
-        const struct host_entry *host = CONTAINER_OF(link, struct host_entry, changed_link);
+    for (size_t i = 0; i < changed_count; i++) {
+        const struct host_entry *host = changed[i];
         if (host->is_pattern && !host->node != !host->next_node)
             is_same = false;
     }
@@ -164,7 +162,8 @@ static int take_patterns(struct table *table, struct routes *routes)
     return count > 0 && !table->patterns ? ERR_NOMEM : 0;
 }
 
-static void count_all(struct table *table, const struct routes *routes)
+static void count_all(struct table *table, const struct routes *routes,
+                      struct host_entry *const *changed, size_t changed_count)
 {
     if (routes->newest) {
         table->digest = routes->newest->digest;
@@ -172,24 +171,14 @@ static void count_all(struct table *table, const struct routes *routes)
         table->target_count = routes->newest->target_count;
         table->port_host_count = routes->newest->port_host_count;
     }
-    LIST_FOREACH (link, &routes->changed_hosts) {
-        const struct host_entry *host = CONTAINER_OF(link, struct host_entry, changed_link);
+    for (size_t i = 0; i < changed_count; i++) {
+        const struct host_entry *host = changed[i];
         if (pattern_port(host->name) != 0)
             table->port_host_count += (size_t)(host->next_node != NULL) - (host->node != NULL);
     }
-    LIST_FOREACH (link, &routes->dirty) {
-        const struct path_entry *entry = CONTAINER_OF(link, struct path_entry, dirty_link);
-        if (entry->node) {
-            table->digest -= entry->node->digest;
-            table->target_count -= entry->node->route.count;
-            table->route_count--;
-        }
-        if (entry->next_node) {
-            table->digest += entry->next_node->digest;
-            table->target_count += entry->next_node->route.count;
-            table->route_count++;
-        }
-    }
+    table->digest += routes->change.digest;
+    table->route_count += routes->change.routes;
+    table->target_count += routes->change.targets;
 }
 
 static void destroy(struct table *table)
@@ -211,14 +200,15 @@ struct table *table_build(struct routes *routes, uint64_t version)
     table->strategy = routes->config.strategy;
     table->refs = 1;
     list_init(&table->link);
-    count_all(table, routes);
-    size_t count;
-    struct host_entry **changed = sort_changed(routes, &count);
+    size_t count = routes->change.hosts;
+    struct host_entry **changed = sort_changed(routes);
     int rc = changed ? merge_hosts(table, routes->newest, changed, count) : ERR_NOMEM;
     if (rc == 0)
         rc = fill_slots(table, routes->newest, changed, count);
     if (rc == 0)
-        rc = take_patterns(table, routes);
+        rc = take_patterns(table, routes, changed, count);
+    if (rc == 0)
+        count_all(table, routes, changed, count);
     mem_free(changed);
     if (rc == 0)
         return table;

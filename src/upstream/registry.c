@@ -22,6 +22,10 @@
 #include "upstream/pool.h"
 #include "upstream/resolve.h"
 
+// With 100,000 targets what an index leads to is in no cache, and waiting for it is half of a
+// build: the memory for so many is asked for together.
+enum { BIND_TOGETHER = 16 };
+
 struct old_table {
     struct old_table *next;
     struct table *table;
@@ -243,11 +247,11 @@ static struct endpoint *new_endpoint(struct targets *targets, const struct route
     return NULL;
 }
 
-static struct endpoint *get_endpoint(struct targets *targets, const struct route_def *def)
+static struct endpoint *get_endpoint(struct targets *targets, const struct route_def *def,
+                                     uint64_t hash)
 {
     if (def->scheme == ROUTE_SCHEME_HTTPS && prepare_tls(targets) != 0)
         return NULL;
-    uint64_t hash = hash_of_endpoint(def);
     struct index_link *link = index_first(&targets->endpoints, hash);
     while (link && !is_endpoint_of(endpoint_of(link), def))
         link = index_again(link);
@@ -387,9 +391,9 @@ static void expect_targets(void *ctx, size_t count)
     index_reserve(&targets->endpoints, targets->endpoints.count + count);
 }
 
-static struct target *bind_target(void *ctx, const struct route_def *def, uint64_t hash)
+static struct target *bind_target(struct targets *targets, const struct route_def *def,
+                                  uint64_t hash, uint64_t endpoint_hash)
 {
-    struct targets *targets = ctx;
     struct index_link *link = index_first(&targets->all, hash);
     while (link && !is_target_of(target_of(link), def))
         link = index_again(link);
@@ -406,7 +410,7 @@ static struct target *bind_target(void *ctx, const struct route_def *def, uint64
     if (!target)
         return NULL;
     if (can_be_proxied_to(def))
-        target->endpoint = get_endpoint(targets, def);
+        target->endpoint = get_endpoint(targets, def, endpoint_hash);
     if ((can_be_proxied_to(def) && !target->endpoint) ||
         index_add(&targets->all, &target->link, hash) != 0) {
         free_target(targets, target);
@@ -414,6 +418,30 @@ static struct target *bind_target(void *ctx, const struct route_def *def, uint64
     }
     note_own(targets, target);
     return with_health(target, def);
+}
+
+static int bind_targets(void *ctx, struct route_target *bound, const uint64_t *hashes, size_t count)
+{
+    struct targets *targets = ctx;
+    uint64_t endpoint_hashes[BIND_TOGETHER];
+    for (size_t from = 0, some; from < count; from += some) {
+        some = MIN(count - from, (size_t)BIND_TOGETHER);
+        for (size_t i = 0; i < some; i++)
+            endpoint_hashes[i] = hash_of_endpoint(bound[from + i].def);
+        for (unsigned step = 0; step < 3; step++) {
+            for (size_t i = 0; i < some; i++) {
+                index_expect(&targets->all, hashes[from + i], step);
+                index_expect(&targets->endpoints, endpoint_hashes[i], step);
+            }
+        }
+        for (size_t i = 0; i < some; i++) {
+            struct route_target *one = &bound[from + i];
+            one->target = bind_target(targets, one->def, hashes[from + i], endpoint_hashes[i]);
+            if (!one->target)
+                return ERR_NOMEM;
+        }
+    }
+    return 0;
 }
 
 static void unbind_target(void *ctx, struct target *target)
@@ -433,7 +461,7 @@ static void unbind_target(void *ctx, struct target *target)
 struct routes_binding targets_binding(struct targets *targets)
 {
     return (struct routes_binding){
-        .expect = expect_targets, .bind = bind_target, .unbind = unbind_target, .ctx = targets};
+        .expect = expect_targets, .bind = bind_targets, .unbind = unbind_target, .ctx = targets};
 }
 
 struct table_cell *targets_cell(struct targets *targets)

@@ -14,11 +14,13 @@ static void require(bool is_true)
         abort();
 }
 
-static struct target *bind(void *ctx, const struct route_def *def, uint64_t hash)
+static int bind(void *ctx, struct route_target *targets, const uint64_t *hashes, size_t count)
 {
-    (void)hash;
-    ++*(int64_t *)ctx;
-    return (struct target *)(uintptr_t)def;
+    (void)hashes;
+    *(int64_t *)ctx += (int64_t)count;
+    for (size_t i = 0; i < count; i++)
+        targets[i].target = (struct target *)(uintptr_t)targets[i].def;
+    return 0;
 }
 
 static void unbind(void *ctx, struct target *target)

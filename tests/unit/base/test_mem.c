@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -62,6 +64,35 @@ static void fails_when_told(void **state)
     mem_free(fifth);
 }
 
+// How many of the block's whole pages are there.
+static size_t resident_pages(char *ptr, size_t size, size_t page)
+{
+    unsigned char states[64];
+    char *start = (char *)(((uintptr_t)ptr + page - 1) / page * page);
+    size_t count = (size_t)(ptr + size - start) / page, there = 0;
+    assert_true(count > 0 && count <= sizeof states);
+    assert_int_equal(mincore(start, count * page, states), 0);
+    for (size_t i = 0; i < count; i++)
+        there += states[i] & 1;
+    return there;
+}
+
+static void populates_whole_pages_only(void **state)
+{
+    (void)state;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = 40 * page;
+    // Fresh from the kernel, unlike what the heap may give.
+    char *ptr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(ptr, MAP_FAILED);
+    assert_int_equal(resident_pages(ptr, size, page), 0);
+    mem_populate(ptr + 1, page - 2); // no whole page
+    assert_int_equal(resident_pages(ptr, size, page), 0);
+    mem_populate(ptr + 1, 38 * page);
+    size_t there = resident_pages(ptr, size, page);
+    assert_true(there == 37 || there == 0); // an older kernel does not know how
+    munmap(ptr, size);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -69,6 +100,7 @@ int main(void)
         cmocka_unit_test(nothing_is_something),
         cmocka_unit_test(refuses_products_that_overflow),
         cmocka_unit_test(fails_when_told),
+        cmocka_unit_test(populates_whole_pages_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

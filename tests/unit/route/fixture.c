@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fixture.h"
 
-static struct target *bind(void *ctx, const struct route_def *def, uint64_t hash)
+static int bind(void *ctx, struct route_target *targets, const uint64_t *hashes, size_t count)
 {
-    (void)hash;
+    (void)hashes;
     struct bindings *bindings = ctx;
-    if (bindings->fail_after == 0)
-        return NULL;
-    if (bindings->fail_after > 0)
-        bindings->fail_after--;
-    bindings->bound++;
-    bindings->total++;
-    return (struct target *)(uintptr_t)def;
+    for (size_t i = 0; i < count; i++) {
+        if (bindings->fail_after == 0)
+            return ERR_NOMEM;
+        if (bindings->fail_after > 0)
+            bindings->fail_after--;
+        bindings->bound++;
+        bindings->total++;
+        targets[i].target = (struct target *)(uintptr_t)targets[i].def;
+    }
+    return 0;
 }
 
 static void unbind(void *ctx, struct target *target)
