@@ -21,6 +21,7 @@ struct targets;
 struct table_cell {
     _Atomic(struct table *) current; // NULL before the first table
     _Atomic uint64_t version;        // of current; raised after current is stored
+    struct used_targets used;
     struct {
         _Alignas(64) _Atomic uint64_t version; // TABLE_UNSEEN: holds no table
     } seen[WORKERS_MAX];
@@ -77,6 +78,11 @@ uint64_t targets_own_version(const struct targets *targets);
 // Iterates all live targets, in no order; start with NULL, NULL at the end. Control thread.
 struct target *targets_next(struct targets *targets, struct target *previous);
 size_t targets_count(const struct targets *targets);
+// A target that is no more in the table, and may be again.
+static inline bool target_is_retired(const struct target *target)
+{
+    return target->link.refs == 0;
+}
 // Called with each target that had its life, before it is freed (its counters are final); NULL:
 // nobody.
 void targets_on_free(struct targets *targets, void (*on_free)(void *ctx, struct target *target),

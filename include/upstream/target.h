@@ -77,6 +77,7 @@ struct target {
         *endpoint; // NULL for what cannot be proxied to (redirects, unsupported schemes)
     void *sample;  // last totals, for rates; one allocation, the admin's, freed with the target
     struct target *next_retired; // registry's
+    struct target *next_used;    // in used_targets
     // Texts in this allocation, behind the counters. The header lies in dst or behind it.
     uint16_t dst_at, dst_len;
     uint16_t header_in_dst, header_len;
@@ -84,8 +85,15 @@ struct target {
     bool was_up;    // in the newest binding; control thread
     bool is_listed; // in the registry's list of retired ones; control thread
     atomic_bool is_retired;
+    atomic_bool is_used; // has counters of some worker, and was told of in used_targets
     // Counter blocks, one per worker, created by it on first use, freed with the target.
     _Atomic(struct target_counters *) counters[];
+};
+
+// Targets that have been used for the first time: any worker adds, the control thread takes all.
+// Whoever looks at counters need not go through the many targets that never had a request.
+struct used_targets {
+    _Atomic(struct target *) newest;
 };
 
 static inline struct str target_dst(const struct target *target)
@@ -114,9 +122,13 @@ static inline struct str endpoint_tls_name(const struct endpoint *endpoint)
     return endpoint->tls && endpoint->tls->name.len ? endpoint->tls->name : endpoint_host(endpoint);
 }
 
-// The worker's own counter block for a target; NULL when memory is short (then the request is
-// shed).
-struct target_counters *target_counters_of(struct target *target, unsigned worker);
+// The worker's own counter block for a target, which is among the used ones from now on; NULL when
+// memory is short (then the request is shed).
+struct target_counters *target_counters_of(struct target *target, unsigned worker,
+                                           struct used_targets *used);
+void used_targets_add(struct used_targets *used, struct target *target);
+// Control thread: those that have come since the last time, linked by next_used; NULL for none.
+struct target *used_targets_take(struct used_targets *used);
 
 // Control thread, when no worker uses the target any more.
 void target_counters_free(struct target_counters *counters);

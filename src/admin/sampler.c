@@ -19,7 +19,8 @@ struct code_sample {
 };
 
 struct sample {
-    struct list link;                      // the sampler's
+    struct list link; // the sampler's
+    struct target *target;
     struct code_sample *codes[CODE_SLOTS]; // owned; the last is for all others
     unsigned code_count;
     struct target_figures figures;
@@ -36,6 +37,8 @@ struct sample {
     float recent[HIST_BUCKETS];
     float recent_count;
 };
+
+#define SAMPLE_OF(node) CONTAINER_OF(node, struct sample, link)
 
 struct sampler {
     struct targets *targets;
@@ -97,7 +100,7 @@ void sampler_free(struct sampler *sampler)
         return;
     targets_on_free(sampler->targets, NULL, NULL);
     LIST_FOREACH_SAFE (node, &sampler->samples)
-        sample_fini(CONTAINER_OF(node, struct sample, link));
+        sample_fini(SAMPLE_OF(node));
     LIST_FOREACH_SAFE (node, &sampler->services)
         service_free(CONTAINER_OF(node, struct service_sums, link));
     map_fini(&sampler->by_name);
@@ -128,9 +131,10 @@ static struct sample *sample_get(struct sampler *sampler, struct target *target)
     struct sample *sample = mem_zalloc(sizeof *sample);
     struct service_sums *service = sample ? service_get(sampler, target->rule->service) : NULL;
     if (!service) {
-        mem_free(sample); // next time: nothing is lost, the counters keep counting
+        mem_free(sample);
         return NULL;
     }
+    sample->target = target;
     sample->service = service;
     service->refs++;
     list_init(&sample->link);
@@ -352,14 +356,31 @@ static void drop_old_services(struct sampler *sampler, uint64_t now_ms)
     }
 }
 
+// Makes a sample for each target that has been used since the last reading.
+static void take_used(struct sampler *sampler)
+{
+    struct used_targets *used = &targets_cell(sampler->targets)->used;
+    struct target *target = used_targets_take(used);
+    while (target) {
+        struct target *next = target->next_used;
+        // Without memory, next time: nothing is lost, the counters keep counting.
+        if (!sample_get(sampler, target))
+            used_targets_add(used, target);
+        target = next;
+    }
+}
+
 void sampler_read(struct sampler *sampler, uint64_t now_ms)
 {
     sampler->pass++;
     sampler->sums.in_flight = 0;
     sampler->sums.ejected_by = 0;
-    struct target *target = NULL;
-    while ((target = targets_next(sampler->targets, target)))
-        read_target(sampler, target, now_ms);
+    take_used(sampler);
+    LIST_FOREACH (node, &sampler->samples) {
+        struct target *target = SAMPLE_OF(node)->target;
+        if (!target_is_retired(target))
+            read_target(sampler, target, now_ms);
+    }
     drop_old_services(sampler, now_ms);
 }
 
@@ -433,16 +454,11 @@ void sampler_tick(struct sampler *sampler, uint64_t now_ms)
                           : (double)SAMPLER_RATE_TICKS * SAMPLER_PERIOD_MS / 1000;
     sampler->old_ms[slot] = now_ms;
 
-    struct target *target = NULL;
-    while ((target = targets_next(sampler->targets, target))) {
-        if (target->sample)
-            decay(target->sample);
-    }
+    LIST_FOREACH (node, &sampler->samples)
+        decay(SAMPLE_OF(node));
     sampler_read(sampler, now_ms);
-    while ((target = targets_next(sampler->targets, target))) {
-        if (target->sample)
-            update_figures(sampler, target->sample, window_s);
-    }
+    LIST_FOREACH (node, &sampler->samples)
+        update_figures(sampler, SAMPLE_OF(node), window_s);
 }
 
 uint64_t sampler_tick_count(const struct sampler *sampler)

@@ -463,7 +463,7 @@ static void forward_path(struct exchange *exchange, struct str normal_path,
         exchange_fail(exchange, 502, STR_NULL);
         return;
     }
-    struct target_counters *counters = target_counters_of(target, worker->id);
+    struct target_counters *counters = target_counters_of(target, worker->id, &worker->cell->used);
     struct endpoint_pool *pool = upstream_pool_of(&worker->upstream, target->endpoint);
     if (!counters || !pool) {
         exchange_fail(exchange, 503, STR_NULL);

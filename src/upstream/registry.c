@@ -275,8 +275,22 @@ static struct endpoint *get_endpoint(struct targets *targets, const struct route
     return endpoint;
 }
 
+// Who was used and never asked after is still among the used ones.
+static void forget_used(struct targets *targets, const struct target *target)
+{
+    struct target *next = used_targets_take(&targets->cell.used);
+    while (next) {
+        struct target *one = next;
+        next = one->next_used;
+        if (one != target)
+            used_targets_add(&targets->cell.used, one);
+    }
+}
+
 static void free_target(struct targets *targets, struct target *target)
 {
+    if (atomic_load_explicit(&target->is_used, memory_order_relaxed) && !target->sample)
+        forget_used(targets, target);
     if (targets->on_free)
         targets->on_free(targets->on_free_ctx, target);
     put_endpoint(targets, target->endpoint);
@@ -603,7 +617,7 @@ struct target *targets_next(struct targets *targets, struct target *previous)
     struct index_link *link = previous ? &previous->link : NULL;
     do {
         link = index_next(&targets->all, link);
-    } while (link && link->refs == 0);
+    } while (link && target_is_retired(target_of(link)));
     return link ? target_of(link) : NULL;
 }
 

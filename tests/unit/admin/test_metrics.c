@@ -115,7 +115,8 @@ static void test_every_series_appears_once(void **state)
     struct target *target = NULL;
     unsigned same = 0;
     while ((target = targets_next(world->targets, target))) {
-        counter_add(&target_counters_of(target, 0)->requests, 1);
+        counter_add(&target_counters_of(target, 0, &targets_cell(world->targets)->used)->requests,
+                    1);
         same += str_eq(target->rule->service, STR("web"));
     }
     assert_int_equal(same, 2);

@@ -247,6 +247,7 @@ static void test_a_deployment_takes_nothing_from_the_sums(void **state)
 static void test_shortage_loses_nothing(void **state)
 {
     struct world *world = *state;
+    struct used_targets *used = &targets_cell(world->targets)->used;
     serve(world_counters(world, A, 0), 5, 100);
     serve(world_counters(world, B, 0), 6, 100);
     for (int64_t allocations = 0; allocations < 12; allocations++) {
@@ -256,6 +257,9 @@ static void test_shortage_loses_nothing(void **state)
         mem_free(b->sample);
         a->sample = NULL;
         b->sample = NULL;
+        used_targets_take(used);
+        used_targets_add(used, a);
+        used_targets_add(used, b);
         struct sampler *sampler = sampler_new(world->targets);
         mem_fail_after(allocations);
         sampler_tick(sampler, 1000);

@@ -220,7 +220,8 @@ struct target *world_target(struct world *world, const char *dst)
 
 struct target_counters *world_counters(struct world *world, const char *dst, unsigned worker)
 {
-    struct target_counters *counters = target_counters_of(world_target(world, dst), worker);
+    struct target_counters *counters =
+        target_counters_of(world_target(world, dst), worker, &targets_cell(world->targets)->used);
     assert_non_null(counters);
     return counters;
 }

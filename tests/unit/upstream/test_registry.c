@@ -101,7 +101,7 @@ static void a_swap_keeps_targets_and_their_counters(void **state)
     (void)state;
     publish("web", "http://127.0.0.1:1/", NULL);
     struct target *target = target_to("http://127.0.0.1:1/");
-    struct target_counters *counters = target_counters_of(target, 1);
+    struct target_counters *counters = target_counters_of(target, 1, &targets_cell(targets)->used);
     counter_add(&counters->requests, 3);
     publish("web", "http://127.0.0.1:1/", "http://127.0.0.1:2/");
     assert_ptr_equal(target_to("http://127.0.0.1:1/"), target);
@@ -116,7 +116,7 @@ static void a_removed_target_waits_for_its_requests(void **state)
     (void)state;
     publish("web", "http://127.0.0.1:1/", "http://127.0.0.1:2/");
     struct target *target = target_to("http://127.0.0.1:1/");
-    struct target_counters *counters = target_counters_of(target, 0);
+    struct target_counters *counters = target_counters_of(target, 0, &targets_cell(targets)->used);
     counter_add(&counters->in_flight, 1);
     publish("web", "http://127.0.0.1:2/", NULL);
     assert_null(target_to("http://127.0.0.1:1/"));
@@ -127,12 +127,46 @@ static void a_removed_target_waits_for_its_requests(void **state)
     assert_int_equal(targets_count(targets), 1);
 }
 
+static void a_target_is_told_of_with_its_first_request(void **state)
+{
+    (void)state;
+    struct used_targets *used = &targets_cell(targets)->used;
+    publish("web", "http://127.0.0.1:1/", "http://127.0.0.1:2/");
+    assert_null(used_targets_take(used));
+    struct target *first = target_to("http://127.0.0.1:1/");
+    struct target *second = target_to("http://127.0.0.1:2/");
+    for (unsigned i = 0; i < 2; i++) {
+        assert_non_null(target_counters_of(first, 0, used));
+        assert_non_null(target_counters_of(second, 1, used));
+        assert_non_null(target_counters_of(first, 1, used));
+    }
+    assert_ptr_equal(used_targets_take(used), second);
+    assert_ptr_equal(second->next_used, first);
+    assert_null(first->next_used);
+    assert_non_null(target_counters_of(first, 0, used));
+    assert_null(used_targets_take(used)); // once
+}
+
+static void a_target_that_goes_is_no_more_among_the_used(void **state)
+{
+    (void)state;
+    struct used_targets *used = &targets_cell(targets)->used;
+    publish("web", "http://127.0.0.1:1/", "http://127.0.0.1:2/");
+    struct target *stays = target_to("http://127.0.0.1:2/");
+    assert_non_null(target_counters_of(target_to("http://127.0.0.1:1/"), 0, used));
+    assert_non_null(target_counters_of(stays, 0, used));
+    publish("web", "http://127.0.0.1:2/", NULL);
+    assert_int_equal(targets_count(targets), 1);
+    assert_ptr_equal(used_targets_take(used), stays);
+    assert_null(stays->next_used);
+}
+
 static void a_target_that_comes_back_is_the_same(void **state)
 {
     (void)state;
     publish("web", "http://127.0.0.1:1/", "http://127.0.0.1:2/");
     struct target *target = target_to("http://127.0.0.1:1/");
-    struct target_counters *counters = target_counters_of(target, 0);
+    struct target_counters *counters = target_counters_of(target, 0, &targets_cell(targets)->used);
     counter_add(&counters->in_flight, 1);
     counter_add(&counters->requests, 7);
     publish("web", "http://127.0.0.1:2/", NULL);
@@ -237,6 +271,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_target_knows_its_address, setup, teardown),
         cmocka_unit_test_setup_teardown(a_swap_keeps_targets_and_their_counters, setup, teardown),
         cmocka_unit_test_setup_teardown(a_removed_target_waits_for_its_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_target_is_told_of_with_its_first_request, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_target_that_goes_is_no_more_among_the_used, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_target_that_comes_back_is_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(a_table_waits_for_the_worker_that_reads_it, setup,
                                         teardown),
