@@ -45,22 +45,28 @@ bool access_host_is_ours(const struct access_hosts *hosts, struct str authority)
     return false;
 }
 
-bool access_is_same_origin(const struct http_head *head)
+static bool is_own_origin(struct str value, struct str host)
 {
-    const struct http_field *site = http_find_name(head, STR("Sec-Fetch-Site"));
-    if (site && !str_ieq(site->value, STR("same-origin")))
-        return false;
-    const struct http_field *origin = http_find_name(head, STR("Origin"));
-    if (!origin)
-        return true;
-    struct str value = origin->value; // "null" for a page without an origin
-    if (str_istarts_with(value, STR("http://")))
+    if (str_istarts_with(value, STR("http://"))) // "null" for a page without an origin
         value = str_from(value, 7);
     else if (str_istarts_with(value, STR("https://")))
         value = str_from(value, 8);
     else
         return false;
-    return str_ieq(value, head->host);
+    return str_ieq(value, host);
+}
+
+bool access_is_same_origin(const struct http_head *head)
+{
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        if (str_ieq(field->name, STR("Sec-Fetch-Site")) &&
+            !str_ieq(field->value, STR("same-origin")))
+            return false;
+        if (str_ieq(field->name, STR("Origin")) && !is_own_origin(field->value, head->host))
+            return false;
+    }
+    return true;
 }
 
 // By a proxy on this machine, one of our own routes included, on behalf of somebody who may be

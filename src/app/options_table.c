@@ -479,7 +479,7 @@ const struct option_row OPTION_ROWS[] = {
      .json = "Proxy.WeightZero", FIELD(feed.routes.is_weight_zero_none), .names = WEIGHT_ZERO,
      .help = "What weight=0 means: dynamic, a share of what is left over, or none, no traffic."},
     {.key = "proxy.noroutestatus", .type = OPTION_INT, .preset = "404",
-     .json = "Proxy.NoRouteStatus", FIELD(proxy.noroute_status), .min = 100, .max = 999,
+     .json = "Proxy.NoRouteStatus", FIELD(proxy.noroute_status), .min = 200, .max = 999,
      .help = "Status for requests without a route."},
     {.key = "proxy.maxconn", .type = OPTION_INT, .preset = "10000",
      .json = "Proxy.MaxConn", FIELD(proxy.max_idle_per_endpoint), .min = 0, .max = 2147483647,

@@ -509,6 +509,7 @@ int http_compose_error(int status, bool closes, bool is_head, uint8_t client_min
 {
     struct writer writer = {out, out, out + room, false};
     struct str reason = str_of(http_reason(status));
+    bool may_have_body = status != 204 && status != 304; // else nobody would read it as one
     char text[64];
 
     if (!body.ptr) {
@@ -519,18 +520,19 @@ int http_compose_error(int status, bool closes, bool is_head, uint8_t client_min
     put_status_line(&writer, status, reason);
     if (date.len)
         put_field(&writer, STR("Date"), date);
-    if (content_type.len) {
+    if (content_type.len && may_have_body) {
         put_field(&writer, STR("Content-Type"), content_type);
         PUT(&writer, "X-Content-Type-Options: nosniff\r\n");
     }
     put(&writer, extra);
-    put_length(&writer, body.len);
+    if (may_have_body)
+        put_length(&writer, body.len);
     if (closes)
         PUT(&writer, "Connection: close\r\n");
     else if (client_minor == 0)
         PUT(&writer, "Connection: keep-alive\r\n");
     PUT(&writer, "\r\n");
-    if (!is_head)
+    if (!is_head && may_have_body)
         put(&writer, body);
     return writer.is_full ? ERR_TOO_LARGE : (int)(writer.at - writer.start);
 }

@@ -44,7 +44,18 @@ def test_no_route_without_a_page_is_empty(status):
             assert (got.get("content-type"), got.get("content-encoding")) == (None, None)
 
 
-@pytest.mark.parametrize("status", ["99", "1000", "x"])
+@pytest.mark.parametrize("status", ["204", "304"])
+def test_no_page_where_clients_would_take_it_for_the_next_answer(status):
+    options = {"registry.backend": "static", "registry.static.noroutehtml": "<p>page", "proxy.noroutestatus": status}
+    with Tagway(None, options) as tagway, tagway.connect() as client:
+        client.send(format_request() * 2)
+        for _ in range(2):
+            got = client.read_head()
+            assert (got.status, got.get("content-length"), got.get("content-type")) == (int(status), None, None)
+        assert client.buffer == b""
+
+
+@pytest.mark.parametrize("status", ["99", "199", "1000", "x"])
 def test_a_bad_no_route_status_is_an_error(status):
     tagway = Tagway("", {"proxy.noroutestatus": status}, is_ready=False)
     assert tagway.process.wait(20) != 0

@@ -107,6 +107,8 @@ static void test_foreign_pages_cannot_write(void **state)
         {"Sec-Fetch-Site: same-site\r\n", ACCESS_CROSS_SITE},
         {"Sec-Fetch-Site: none\r\n", ACCESS_CROSS_SITE},
         {"Origin: http://a.example:9998\r\nSec-Fetch-Site: cross-site\r\n", ACCESS_CROSS_SITE},
+        {"Origin: http://a.example:9998\r\nOrigin: http://evil.example\r\n", ACCESS_CROSS_SITE},
+        {"Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: none\r\n", ACCESS_CROSS_SITE},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         if (check(UI_ACCESS_RW, "PUT", cases[i].fields, true) != cases[i].verdict)

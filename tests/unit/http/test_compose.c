@@ -507,6 +507,13 @@ static void composes_own_responses(void **state)
     check_error(http_compose_error(200, false, false, 1, STR_NULL, STR_NULL, STR_NULL, STR(""), out,
                                    sizeof(out)),
                 out, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    // What stands behind these is the next response to who reads it.
+    check_error(http_compose_error(204, false, false, 1, STR_NULL, STR_NULL, STR("text/html"),
+                                   STR("<p>"), out, sizeof(out)),
+                out, "HTTP/1.1 204 No Content\r\n\r\n");
+    check_error(http_compose_error(304, true, false, 1, STR_NULL, STR("A: b\r\n"), STR_NULL,
+                                   STR_NULL, out, sizeof(out)),
+                out, "HTTP/1.1 304 Not Modified\r\nA: b\r\nConnection: close\r\n\r\n");
 }
 
 static void knows_reasons(void **state)
