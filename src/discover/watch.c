@@ -483,7 +483,7 @@ static void on_call_done(void *ctx, const struct http_response *response)
     if (response->status > 0)
         agent_note_answer(agent);
 
-    bool is_answer = (response->status >= 200 && response->status < 300) ||
+    bool is_answer = response->status == 200 || // another 2xx is none of Consul's
                      (response->status == 404 && response->has_index &&
                       watch->ops->is_empty_when_missing); // without: not Consul says so
     if (is_answer) {

@@ -235,7 +235,8 @@ static void refuse(struct client *client, int status, bool is_head, const char *
 {
     client->stream.must_close = true;
     log_refusal(client, status, reason);
-    if (send_answer(&client->stream, status, is_head, 1, STR_NULL, STR_NULL, STR_NULL) < 0)
+    struct str extra = status == 503 ? RETRY_SOON : STR_NULL;
+    if (send_answer(&client->stream, status, is_head, 1, extra, STR_NULL, STR_NULL) < 0)
         client_close(client, true);
     else
         linger(client);

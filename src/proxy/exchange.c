@@ -260,7 +260,7 @@ static void was_passed(struct exchange *exchange, size_t len, int rc)
     // A broken upstream is heard through its own events: it may have answered before it closed.
     if (rc < 0 && !sock_is_peers_fault(rc)) {
         exchange->reason = "out_of_memory";
-        exchange_fail(exchange, 503, STR_NULL);
+        exchange_fail(exchange, 503, RETRY_SOON);
     }
 }
 
@@ -504,7 +504,7 @@ void exchange_fail_overloaded(struct exchange *exchange)
 {
     counter_add(&exchange->worker->counters.auth_overloaded, 1);
     exchange->reason = "auth_overloaded";
-    exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
+    exchange_fail(exchange, 503, RETRY_SOON);
 }
 
 // Has the kept request forwarded as if it had just come.

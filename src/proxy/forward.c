@@ -219,7 +219,7 @@ static void answer_without_target(struct exchange *exchange, bool leads_back)
     counter_add(&exchange->worker->counters.no_target, 1);
     exchange->reason = "no_target";
     struct str text = page->text.len ? page->text : STR_NULL; // else our own words
-    exchange_answer(exchange, 503, STR("Retry-After: 1\r\n"), page->content_type, text);
+    exchange_answer(exchange, 503, RETRY_SOON, page->content_type, text);
 }
 
 // True when the client may use the route; else it has been told, or waits for a verdict.
@@ -466,7 +466,7 @@ static void forward_path(struct exchange *exchange, struct str normal_path,
     struct target_counters *counters = target_counters_of(target, worker->id, &worker->cell->used);
     struct endpoint_pool *pool = upstream_pool_of(&worker->upstream, target->endpoint);
     if (!counters || !pool) {
-        exchange_fail(exchange, 503, STR_NULL);
+        exchange_fail(exchange, 503, RETRY_SOON);
         return;
     }
     if (exchange->tries == 0)
@@ -495,7 +495,7 @@ static void forward_path(struct exchange *exchange, struct str normal_path,
         // Ours, and part of the request may be out.
         counter_add(&worker->counters.no_descriptor, 1);
         exchange->reason = "shortage";
-        exchange_fail(exchange, 503, STR("Retry-After: 1\r\n"));
+        exchange_fail(exchange, 503, RETRY_SOON);
         return;
     }
     // A pooled connection that refuses bytes was closed by the other side: no failure of the

@@ -182,7 +182,7 @@ static bool unpack(struct exchange *exchange, const struct http_answer *answer, 
             return false;
         }
         if (count < 0) {
-            exchange_fail(exchange, 503, STR_NULL);
+            exchange_fail(exchange, 503, RETRY_SOON);
             return false;
         }
         *rc = send_on(exchange, answer, parts, count);
@@ -287,7 +287,7 @@ static bool choose_unpacking(struct exchange *exchange)
     }
     exchange->gunzip = gunzip_get(&worker->gunzip, exchange->client_minor > 0);
     if (!exchange->gunzip) {
-        exchange_fail(exchange, 503, STR_NULL);
+        exchange_fail(exchange, 503, RETRY_SOON);
         return false;
     }
     counter_add(&worker->counters.gunzipped, 1);
@@ -572,7 +572,7 @@ static bool send_held_body(struct exchange *exchange)
     // A broken upstream is heard through its own events.
     if (rc < 0 && !sock_is_peers_fault(rc)) {
         exchange->reason = "out_of_memory";
-        exchange_fail(exchange, 503, STR_NULL);
+        exchange_fail(exchange, 503, RETRY_SOON);
     }
     return rc == 0;
 }

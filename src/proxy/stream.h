@@ -13,6 +13,9 @@
 #include "net/block.h"
 #include "net/sock.h"
 
+// With a 503 of our own, whatever its cause: all of them pass soon.
+#define RETRY_SOON STR("Retry-After: 1\r\n")
+
 struct exchange;
 struct stream;
 struct worker;

@@ -40,6 +40,7 @@ ANSWERS = {
     "400": answer(400, b"Invalid index"),
     "302": answer(302, b""),
     "204": answer(204, b""),
+    "206": answer(206, b"[]"),
     "garbage": answer(200, b"\x00\xff<html>"),
     "text": answer(200, b'"text"'),
     "number": answer(200, b"17"),

@@ -274,6 +274,19 @@ def test_a_client_that_does_not_read_is_cut():
                 assert closed.value.was_reset
 
 
+def test_a_client_that_reads_less_than_the_least_rate_is_cut():
+    with ScriptedOrigin(endless) as origin:
+        options = {"proxy.client.writetimeout": "400ms", "proxy.client.minrate": "100000000"}
+        with Tagway(route(origin), options) as tagway, tagway.connect(receive_buffer=4096) as client:
+            client.send(format_request())
+            client.read_head()
+            with pytest.raises(Closed):
+                while True:
+                    client.take(2000)
+                    time.sleep(0.02)
+            counted(tagway, "write_timeouts")
+
+
 def test_a_client_that_reads_slowly_is_not_cut():
     """Its socket takes nothing for longer than the timeout, but what is in the kernel becomes less."""
     with ScriptedOrigin(endless) as origin:
@@ -452,7 +465,8 @@ def test_no_descriptor_for_a_target_is_503(limited_binary):
                 client.send(b"GET / HTTP/1.1\r\n")  # begun: not idle
             wait_until(lambda: tagway.metric("tagway_open_connections") == USABLE // 2 + 1)
             pair[0].send(b"Host: x\r\n\r\n")
-            assert pair[0].read_response().status == 503
+            response = pair[0].read_response()
+            assert (response.status, response.get("retry-after")) == (503, "1")
             counted(tagway, "no_descriptor")
             pair[1].close()
             wait_until(lambda: pair[0].request().status == 200, what="service again")
@@ -527,7 +541,8 @@ def test_memory_is_limited():
             assert idle.is_closed()
             assert tagway.metric("tagway_heap_bytes") < limit + 2_000_000
             with tagway.connect() as client:
-                assert client.request().status == 503
+                response = client.request()
+                assert (response.status, response.get("retry-after")) == (503, "1")
             assert tagway.admin("/health").status == 200
             for client in held:
                 client.reset()
