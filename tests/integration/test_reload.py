@@ -8,6 +8,7 @@ import hashlib
 import os
 import signal
 import socket
+import threading
 
 import pytest
 
@@ -90,7 +91,17 @@ def test_status_without_route(tmp_path):
         assert tagway.config("Proxy", "NoRouteStatus") == 502
 
 
-def test_log_level_and_access_log(tmp_path):
+def test_log_level(tmp_path):
+    with Reloaded(tmp_path, "log.level = ERROR\n", "") as tagway:
+        tagway.get("/silent")
+        tagway.reload("log.level = DEBUG\n")
+        wait_until(lambda: tagway.get("/loud") and "no route for localhost/loud" in tagway.stderr(), what="the line")
+        tagway.reload("log.level = ERROR\n")
+        tagway.get("/silent")
+        assert "/silent" not in tagway.stderr()
+
+
+def test_access_log(tmp_path):
     with Origin() as origin:
         with Reloaded(tmp_path, "log.level = ERROR\n", route(origin)) as tagway:
             tagway.get("/silent")
@@ -423,6 +434,30 @@ def test_what_cannot_change_is_named_and_shown_as_it_is(tmp_path):
         assert tagway.config("Proxy", "NoRouteStatus") == 502
         tagway.reload("proxy.workers = 2\n")
         assert config_problems(tagway) == []
+
+
+def test_a_signal_while_another_is_obeyed_is_obeyed_too():
+    """What was read by then may be the text of before."""
+    texts, asked, goes_on = ["ui.title = one\n"], [], threading.Event()
+    goes_on.set()
+
+    def script(connection):
+        connection.read_request()
+        asked.append(texts[-1])
+        goes_on.wait(20 * SLOWNESS)
+        connection.respond(asked[-1].encode())
+
+    with ScriptedOrigin(script) as server, Tagway("", {"cfg": server.url}) as tagway:
+        goes_on.clear()
+        for title, signals, count in (("two", 1, 2), ("three", 3, 2)):
+            texts.append(f"ui.title = {title}\n")
+            for _ in range(signals):
+                tagway.process.signal(signal.SIGHUP)
+                assert tagway.admin("/health").status == 200
+            wait_until(lambda count=count: len(asked) == count, what="the request")
+        goes_on.set()
+        wait_until(lambda: tagway.json("/api/ui")["title"] == "three", what="the last text")
+        assert len(asked) == 3
 
 
 def test_a_signal_before_the_first_table(tmp_path):

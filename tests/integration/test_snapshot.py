@@ -78,6 +78,9 @@ def test_a_start_while_consul_is_down_serves_the_last_routes(consul, origin, pat
         assert missing.status == 404 and b"nothing here" in missing.body
         assert is_serving(tagway)
         assert "serving routes of" in reasons(tagway)
+        # What is on disk says since when, and is as good.
+        with pytest.raises(AssertionError):
+            wait_until(lambda: tagway.metric("tagway_snapshot_saves_total"), 1.5)
         totals = tagway.json("/api/consul")
         assert totals["data_age_ms"] > 0
         assert tagway.metric("tagway_data_age_seconds") > 0

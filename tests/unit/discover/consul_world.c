@@ -18,7 +18,13 @@
 #include "discover/consul.h"
 #include "discover/http_client.h"
 
-enum { SERVICES_MAX = 20000, TIMERS_MAX = 4096, CALLS_MAX = 512, REQUESTS_MAX = 1 << 20 };
+enum {
+    SERVICES_MAX = 20000,
+    TIMERS_MAX = 4096,
+    CALLS_MAX = 512,
+    REQUESTS_MAX = 1 << 20,
+    WAIT_MS = 60 * 1000,
+};
 
 struct world_service {
     bool is_listed;
@@ -67,6 +73,7 @@ static struct {
     size_t call_count;
     uint64_t *requests; // REQUESTS_MAX
     size_t request_count;
+    unsigned shortest_wait_ms, longest_wait_ms; // of the polls
     unsigned lost;
     bool has_stopped;
 
@@ -305,6 +312,19 @@ struct http_call *__wrap_http_client_send(struct http_client *client,
     const char *index = strstr(call->path, "index=");
     call->is_long = index != NULL;
     call->seen_index = index ? strtoull(index + 6, NULL, 10) : 0;
+    if (call->is_long) {
+        // C5 to C7: never without a wait, which is not the same for all, nor with an index of 0.
+        const char *wait = strstr(call->path, "wait=");
+        assert_non_null(wait);
+        unsigned wait_ms = (unsigned)strtoul(wait + 5, NULL, 10);
+        assert_string_equal(wait + 5 + strspn(wait + 5, "0123456789"), "ms");
+        assert_in_range(wait_ms, WAIT_MS - WAIT_MS / 10, WAIT_MS + WAIT_MS / 10);
+        assert_int_equal(request->timeout_ms, wait_ms + wait_ms / 16 + 10 * 1000);
+        assert_true(call->seen_index > 0);
+        world.shortest_wait_ms =
+            world.shortest_wait_ms ? MIN(world.shortest_wait_ms, wait_ms) : wait_ms;
+        world.longest_wait_ms = MAX(world.longest_wait_ms, wait_ms);
+    }
     // Consul ends a poll after the time asked for, some seconds before the client gives up.
     call->give_up_ms = world.now_ms + request->timeout_ms;
     world.calls[world.call_count++] = call;
@@ -664,6 +684,11 @@ unsigned world_open_polls(void)
     return count;
 }
 
+unsigned world_spread_of_waits_ms(void)
+{
+    return world.longest_wait_ms - world.shortest_wait_ms;
+}
+
 bool world_shows(const char *words)
 {
     struct buf json;
@@ -695,7 +720,7 @@ void world_begin(unsigned services)
         .accepted_status = STR("passing"),
         .allows_stale = true,
         .max_watches = 64,
-        .wait_ms = 60 * 1000,
+        .wait_ms = WAIT_MS,
         .mass_drop_percent = 50,
     };
     world.problems = problems_new();

@@ -57,5 +57,6 @@ unsigned world_lost(void);   // times a service lost its traffic although Consul
 size_t world_requests(void);
 size_t world_most_requests(uint64_t from_ms, uint64_t window_ms);
 unsigned world_open_polls(void);
+unsigned world_spread_of_waits_ms(void); // between the shortest and the longest wait of a poll
 // Whether the state that the admin pages show has these words.
 bool world_shows(const char *words);

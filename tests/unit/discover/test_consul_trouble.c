@@ -212,6 +212,29 @@ static void a_node_that_moves_alone_is_seen(void **state)
     }
 }
 
+// An agent that starts again calls every check critical until it has run once.
+static void a_restart_of_the_agent_is_no_end_of_its_services(void **state)
+{
+    (void)state;
+    world_begin(3);
+    world_set_fault(FAULT_REFUSED);
+    world_run(5 * 1000);
+    world_set_up(0, false);
+    world_set_up(1, false);
+    world_set_fault(FAULT_NONE);
+    world_run(6 * 1000);
+    assert_true(world_routes(0) && world_routes(1) && world_routes(2));
+    world_set_up(0, true);
+    world_run(15 * 1000);
+    assert_true(world_routes(0) && !world_routes(1) && world_routes(2));
+    assert_int_equal(world_lost(), 0);
+    // Long after the restart a check is believed at once.
+    world_set_up(2, false);
+    world_run(10);
+    assert_false(world_routes(2));
+    world_end();
+}
+
 // C11: after a minute at its limit it is read less and less often, and shown as flapping.
 static void a_service_that_flaps_is_read_seldom_and_told(void **state)
 {
@@ -246,6 +269,7 @@ static void a_quiet_consul_is_asked_little(void **state)
     world_run(MINUTES * 60 * 1000);
     assert_in_range(world_requests() - before, MINUTES,
                     MINUTES * (POLLS_PER_MINUTE + ELSE_PER_MINUTE));
+    assert_in_range(world_spread_of_waits_ms(), 3000, 12000);
     world_end();
 }
 
@@ -258,6 +282,7 @@ int main(void)
         cmocka_unit_test(too_many_requests_halve_the_polls),
         cmocka_unit_test(nothing_outlives_its_service),
         cmocka_unit_test(a_node_that_moves_alone_is_seen),
+        cmocka_unit_test(a_restart_of_the_agent_is_no_end_of_its_services),
         cmocka_unit_test(a_service_that_flaps_is_read_seldom_and_told),
         cmocka_unit_test(a_quiet_consul_is_asked_little),
     };
