@@ -49,8 +49,8 @@ def test_a_server_behind_is_used_and_marked_and_the_leader_is_asked_now_and_then
         before = len(consul.requests)
         consul.fault = marked(consul, field)
         for number in range(3):
-            consul.set_service("a", [("a-1", origin.port, ["urlprefix-/a", f"urlprefix-/a{number}"])])
-            tagway.wait_route(f"/a{number}")
+            consul.set_service("a", [("a-1", origin.port, ["urlprefix-/a", f"urlprefix-/x{number}"])])
+            tagway.wait_route(f"/x{number}")
             wait_until(lambda: row(tagway)["is_stale"], what="the mark")
         asked = [path for _, path in consul.requests[before:] if path.startswith("/v1/health/service/a?")]
         strict = [path for path in asked if "stale" not in path]

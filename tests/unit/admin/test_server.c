@@ -509,6 +509,32 @@ static void test_unusable_addresses(void **state)
         uv_run(&world.loop, UV_RUN_ONCE);
 }
 
+// Bytes that drip in do not help: what counts is when the connection came, or its last answer.
+static void test_who_keeps_us_waiting_is_closed(void **state)
+{
+    (void)state;
+    static const char DRIPPED[] = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+    int silent = dial(), dripping = dial();
+    send_all(dripping, DRIPPED, sizeof DRIPPED - 1);
+    assert_int_equal(status_of(get("/health")), 200);
+    clock_ahead_ms += SERVER_IDLE_MS - 10000;
+    send_all(dripping, "A: b\r\n", 6);
+    int late = dial();
+    assert_int_equal(status_of(get("/health")), 200);
+    clock_ahead_ms += 10001;
+    buf_clear(&answer);
+    assert_true(read_until(silent, &answer, NULL));
+    assert_true(read_until(dripping, &answer, NULL));
+    assert_int_equal(answer.len, 0);
+    // Who has time left is still served.
+    send_all(late, DRIPPED, sizeof DRIPPED - 1);
+    send_all(late, "\r\n", 2);
+    assert_true(read_until(late, &answer, "OK\n"));
+    close(silent);
+    close(dripping);
+    close(late);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN); // as the process does
@@ -523,6 +549,7 @@ int main(void)
         ADMIN_TEST(test_what_is_too_much_or_wrong_is_refused),
         ADMIN_TEST(test_pipelined_requests_are_answered_in_order),
         ADMIN_TEST(test_idle_connections_give_way),
+        ADMIN_TEST(test_who_keeps_us_waiting_is_closed),
         ADMIN_TEST(test_large_answers_arrive_whole),
         ADMIN_TEST(test_stream),
         ADMIN_TEST(test_a_change_and_a_tick_in_one_turn),

@@ -9,6 +9,15 @@ struct world world;
 struct admin *admin;
 struct admin_config config;
 
+uint64_t clock_ahead_ms;
+
+uint64_t __real_clock_now_ms(void);
+uint64_t __wrap_clock_now_ms(void);
+uint64_t __wrap_clock_now_ms(void)
+{
+    return __real_clock_now_ms() + clock_ahead_ms;
+}
+
 void turn(void)
 {
     uv_run(&world.loop, UV_RUN_NOWAIT);

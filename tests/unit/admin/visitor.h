@@ -25,6 +25,7 @@ extern struct admin *admin;
 extern struct admin_config config; // of admin
 extern struct buf answer;          // of ask() and get()
 
+extern uint64_t clock_ahead_ms; // of the real one; added to it
 // One turn of the loop.
 void turn(void);
 int dial(void);
