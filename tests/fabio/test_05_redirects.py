@@ -115,6 +115,15 @@ def test_a_stranger_is_led_past_no_redirect(origin):
         assert (got.status, got.get("location")) == (301, "https://a.example/x")
 
 
+@pytest.mark.parametrize("dst", ["//evil.example/$path", "https://u@a.example/$path", "https://$path", "https://$host$host:x/$path",
+                                 "javascript:alert(1)"])
+def test_nobody_is_redirected_to_what_is_no_address(dst):
+    """The authority is exactly the configured one, or there is no Location."""
+    with Tagway(f'route add x / {dst} opts "redirect=302"\n') as tagway:
+        got = tagway.get("/evil.example/x", "a.example")
+        assert (got.status, got.get("location")) in ((400, None), (404, None))
+
+
 def test_each_request_has_its_own_location(proxy):
     """Q-23: in fabio requests at the same time may get each other's."""
     wrong = []

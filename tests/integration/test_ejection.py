@@ -2,8 +2,11 @@
 """Passive ejection as clients, the API and the metrics see it. Its clockwork is tested in
 tests/unit/upstream/test_eject.c."""
 
+import contextlib
+
 import pytest
 
+from harness.client import Closed
 from harness.origin import Origin, ScriptedOrigin, refused_port
 from harness.process import wait_until
 from harness.tagway import Tagway, route
@@ -31,6 +34,14 @@ def reset(connection):
     connection.reset()
 
 
+def answer(raw):
+    """An origin that sends this and closes."""
+    def script(connection):
+        connection.read_request()
+        connection.send(raw)
+    return script
+
+
 def unavailable(connection):
     while True:
         connection.read_request()
@@ -45,6 +56,8 @@ def stall(connection):
 @pytest.mark.parametrize("script, options, words", [
     (None, {}, "cannot be connected to"),
     (reset, {}, "closes or garbles its responses"),
+    (answer(b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n"), {}, "closes or garbles its responses"),
+    (answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n"), {}, "closes or garbles its responses"),
     (unavailable, {}, "answers with 502, 503 or 504"),
     (stall, {"proxy.responseheadertimeout": "100ms"}, "does not answer in time"),
 ])
@@ -54,7 +67,8 @@ def test_three_failures_take_a_target_out(script, options, words):
             bad.stop()
         with Tagway(route(good) + route(bad, service="b"), {**LONG, **options}) as tagway:
             for _ in range(20):
-                tagway.get()
+                with contextlib.suppress(Closed):
+                    tagway.get()
             wait_until(lambda: row_of(tagway, bad.port)["ejected"], what="the row to say so")
             row = row_of(tagway, bad.port)
             assert row["ejected_why"] == words

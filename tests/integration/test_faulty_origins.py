@@ -48,6 +48,7 @@ def test_what_is_cut_in_the_body_is_cut_for_the_client(fault):
         assert set(load.failures()) <= {"cut", 502}  # 502: head and reset came together
         assert sum(load.failures().values()) == faults
         assert max(delivered.values()) == 1
+        assert tagway.metric("tagway_target_failures_total") == faults  # theirs, each
 
 
 @pytest.mark.parametrize("idle", [0.001, 0.003, 0.01])

@@ -173,6 +173,31 @@ def test_a_cut_upload_is_never_completed(framing, sent):
         assert sent.startswith(ends[0])
 
 
+def is_heard(client):
+    """Whether what the client sends still goes to somebody."""
+    try:
+        client.send(b"x")
+        return True
+    except OSError:
+        return False
+
+
+def test_a_refused_client_that_stays_is_closed(proxy):
+    """It is heard for a second, so that its answer reaches it, and no longer."""
+    with proxy.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        assert client.read_response().status == 400
+        wait_until(lambda: not is_heard(client), what="the connection to be closed", interval=0.05)
+
+
+def test_a_refused_client_that_goes_on_sending_is_cut(proxy):
+    """What is thrown away is limited: a megabyte, and what lies in buffers."""
+    with proxy.connect() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")
+        with pytest.raises(OSError):
+            client.send(b"x" * (64 << 20))
+
+
 def test_an_early_answer_reaches_the_client():
     """The origin answers without reading the upload."""
 
@@ -201,6 +226,8 @@ def test_an_early_answer_does_not_spoil_the_connection_for_others():
                 assert client.read_response().body == b"/upload"
             target = f"/{number}"
             assert tagway.get(target).body == target.encode()
+    # Else the rest of an upload stands in front of the next request.
+    assert {request.method for request in origin.requests} == {"POST", "GET"}
 
 
 def test_a_post_is_never_sent_twice():

@@ -2,10 +2,11 @@
 """Plain forwarding: connections, bodies, interim responses, rewriting, forwarding headers."""
 
 import os
+import threading
 
 import pytest
 
-from harness.client import chunked, format_request
+from harness.client import TIMEOUT, chunked, format_request
 from harness.origin import Origin, ScriptedOrigin, refused_port
 from harness.process import wait_until
 from harness.tagway import Tagway, route
@@ -59,6 +60,31 @@ def test_pipelined_requests_are_answered_in_order(proxy):
     with proxy.connect() as client:
         client.send(b"".join(format_request("POST", body=body) for body in bodies))
         assert [client.read_response().body for _ in bodies] == bodies
+
+
+def test_more_may_be_pipelined_than_is_kept():
+    """What comes behind a request that is not answered yet waits in part with its sender."""
+    may_answer = threading.Event()
+
+    def script(connection):
+        while True:
+            request = connection.read_request()
+            if request.target == "/0":
+                may_answer.wait(TIMEOUT)
+            connection.respond(request.target.encode())
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), {"proxy.workers": 1}) as tagway, tagway.connect() as client:
+        count = 300
+        raw = b"".join(format_request(target=f"/{number}", fields=[("X-A", "a" * 1000)]) for number in range(count))
+        sender = threading.Thread(target=client.send, args=(raw,))
+        sender.start()
+        wait_until(lambda: origin.requests, what="the first request")
+        for _ in range(20):  # as many turns of the worker, in which it could read on
+            assert tagway.get("/other").body == b"/other"
+        may_answer.set()
+        for number in range(count):
+            assert client.read_response().body == f"/{number}".encode()
+        sender.join()
 
 
 def test_a_request_cut_at_every_byte(echo, proxy):

@@ -2,11 +2,14 @@
 """Origins that say more than they were asked, again and again: nobody else may get it. One by one such answers
 are in tests/wire/families/response_bodies.py."""
 
+import os
+import queue
+import signal
 import threading
 
 import pytest
 
-from harness.client import Client, Closed, format_request
+from harness.client import TIMEOUT, Client, Closed, format_request
 from harness.origin import ScriptedOrigin
 from harness.process import wait_until
 from harness.tagway import Tagway, route
@@ -58,6 +61,49 @@ def test_bytes_on_an_idle_connection_close_it():
                 response = client.request(target=target)
                 assert (response.status, response.body) == (200, target.encode())
                 assert closed.acquire(timeout=5), "the connection stays in the pool"
+
+
+def is_stopped(pid):
+    """Whether no thread of it runs any more."""
+    states = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii") as stat:
+            states.append(stat.read().rpartition(")")[2].split()[0])
+    return set(states) == {"T"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_bytes_that_wait_when_the_next_request_goes_out(method):
+    """They lie on the idle connection already, but the worker hears of the request first."""
+    answered = queue.Queue()
+
+    def script(connection):
+        while True:
+            request = connection.read_request()
+            connection.respond(b"good")
+            answered.put((request.target, connection))
+
+    def connection_of(target):
+        while True:
+            found, connection = answered.get(timeout=TIMEOUT)
+            if found == target:
+                return connection
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), {"proxy.workers": 1}) as tagway:
+        with tagway.connect() as client:
+            for number in range(10):
+                # Once it answers another, the worker waits for nothing but what is to come.
+                assert client.request().body == b"good"
+                assert tagway.get(f"/{number}").body == b"good"
+                idle = connection_of(f"/{number}")
+                os.kill(tagway.process.pid, signal.SIGSTOP)
+                try:
+                    wait_until(lambda: is_stopped(tagway.process.pid), what="the proxy to stop")
+                    client.send(format_request(method, body=None if method == "GET" else b"abc"))
+                    idle.send(POISON)
+                finally:
+                    os.kill(tagway.process.pid, signal.SIGCONT)
+                assert client.read_response().body == b"good"
 
 
 @pytest.mark.parametrize("method, head", [

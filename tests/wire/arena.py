@@ -43,6 +43,7 @@ class _OriginSide:
         self.buffer = b""
         self.request = None
         self.script = None
+        self.played = None  # the outcome of the play whose script it followed
         self.later = ()
         self.is_tunnel = False
         self.is_closed = False
@@ -93,16 +94,19 @@ class _OriginSide:
     def _advance(self):
         """One thing out of the buffer. False: more must come."""
         if self.is_tunnel:
+            greeting = b"" if self.arena.outcome.tunnelled else b"echo:"
             self.arena.outcome.tunnelled += self.buffer
-            self.arena.put(self.sock, b"echo:" + self.buffer)
+            self.arena.put(self.sock, greeting + self.buffer)
             self.buffer = b""
             return False
         if not self.request:
             self.request = strict.request_head(self.buffer)
             if not self.request:
                 return False
+            self.arena.outcome.is_used_again |= self.played is self.arena.outcome
             self.script = self.arena.claim_script(self.request)
             if self.script:
+                self.played = self.arena.outcome
                 self.run(self.script.head)
                 if self.is_closed:
                     return False
@@ -241,10 +245,10 @@ class Arena:
         self.piece, self.script = 0, None
         # A message that was begun is over now, whatever comes of it; its connection is of no more use.
         outcome.partial = b"".join(side.buffer for side in self.sides)
+        outcome.probe = self.probe()
         for side in self.sides:
             if side.buffer or side.is_tunnel:
                 side.close()
-        outcome.probe = self.probe()
         methods = [b"HEAD"] if isinstance(steps[0], bytes) and steps[0].startswith(b"HEAD ") else []
         outcome.answers, outcome.rest, outcome.fault = strict.responses(got, methods, outcome.ended == "fin")
         return outcome

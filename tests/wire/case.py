@@ -175,6 +175,7 @@ class Outcome:
     partial: bytes = b""     # of a request that was never completed
     unclean: str = None      # in what the origin got
     tunnelled: bytes = b""
+    is_used_again: bool = False  # the connection on which the script was played
     probe: str = None        # what was wrong with the next client's answer
 
     def __str__(self):

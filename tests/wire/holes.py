@@ -42,6 +42,7 @@ HOLES = {
     # What the HTTP Garden found in proxies
     "garden: an empty length, or one in hexadecimal": ["length:empty", "length:blank", "length:hex"],
     "garden: a chunk's size as far as it can be read": ["chunks:size-0x", "chunks:size-letters", "chunks:size-underscore", "chunks:size-plus"],
+    "chunks: an extension that goes on behind its line": ["chunks:extension-hides-chunk-by-lf", "chunks:extension-hides-chunk-by-quotes"],
     "garden: a chunk's size too large to hold": ["chunks:size-2^64+1", "chunks:size-17-digits"],
     "garden: CR or NUL in values": ["fields:cr-in-value", "fields:nul-in-value"],
     "garden: LF ends a line": ["fields:lf-ends-field", "request_line:all-lines-end-lf", "chunks:line-ends-lf", "chunks:end-is-lf"],

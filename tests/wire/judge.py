@@ -209,6 +209,10 @@ def invariants(outcome):
 
 def faults(case: Case, outcome, is_exact=True):
     found = invariants(outcome)
+    if is_exact and outcome.ended == "open":
+        found.append("the client waits")
+    if is_exact and outcome.is_used_again and isinstance(case.expect, (BadGateway, Cut)):
+        found.append("the origin's connection was used again")
     if case.peers_may == "as-is" and not is_exact:
         return [outcome.probe] if outcome.probe else []
     own = _JUDGES[type(case.expect)](case, outcome, is_exact)

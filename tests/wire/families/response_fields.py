@@ -61,6 +61,7 @@ CASES = [
             ok(b"Connection: Content-Length", b"Content-Length: 2", body=b"ab"), Relayed(_OK, body=b"ab")),
     relayed("coding-nominated", HARDENING, "9110 7.6.1", ok(b"Connection: Transfer-Encoding", TE, body=b"1\r\na\r\n0\r\n\r\n"),
             Relayed(_OK, body=b"a", framing="chunked")),
+    _gone("content-type-nominated", b"Connection: X-Hop, Content-Type", b"X-Hop: 1", b"Content-Type: a/b"),
     # 1xx
     relayed("103", MUST, "9110 15.2", _HINTS + ok(_EMPTY), Relayed(_OK, interim=(b"HTTP/1.1 103 Early Hints",))),
     relayed("102-103", MUST, "9110 15.2", b"HTTP/1.1 102 Processing\r\n\r\n" + _HINTS + ok(_EMPTY),
