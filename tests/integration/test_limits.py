@@ -66,13 +66,22 @@ def test_a_body_of_exactly_the_limit_passes(origin):
         assert client.read_response().status == 200
 
 
-def test_a_chunked_body_that_grows_above_the_limit_is_413(origin):
-    with Tagway(route(origin), {"proxy.request.maxbody": "1000"}) as tagway, tagway.connect() as client:
-        client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for _ in range(3):
-            client.send(b"190\r\n" + b"x" * 400 + b"\r\n")
-        assert client.read_response().status == 413
-        counted(tagway, "body_too_large")
+@pytest.mark.parametrize("is_under_way", [False, True], ids=["at once", "under way"])
+def test_a_chunked_body_that_grows_above_the_limit_is_413(is_under_way):
+    def script(connection):
+        connection.read_request(has_body=False)
+        with pytest.raises(Closed):
+            connection.take_until(b"0\r\n\r\n")  # what was cut has no end
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), {"proxy.request.maxbody": "1000"}) as tagway:
+        with tagway.connect() as client:
+            head, chunk = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"190\r\n" + b"x" * 400 + b"\r\n"
+            client.send(head + chunk if is_under_way else head + chunk * 3)
+            if is_under_way:
+                wait_until(lambda: origin.requests, what="the first of it to be there")
+                client.send(chunk * 2)
+            assert client.read_response().status == 413
+            counted(tagway, "body_too_large")
 
 
 def test_a_response_head_above_the_limit_is_502():
