@@ -83,7 +83,9 @@ static void read_scheme(struct route_def *def, const struct url *url)
     def->dst_port = url->port;
     def->scheme = ROUTE_SCHEME_OTHER;
     // The destination may have to be sent as Host: where it cannot be, it is none of ours.
-    for (size_t i = 0; i < ARRAY_LEN(schemes) && text_is_host(url->name); i++) {
+    if (!text_is_host(url->name))
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
         if (str_ieq(url->scheme, str_of(schemes[i].name))) {
             def->scheme = (uint8_t)schemes[i].scheme;
             def->dst_port = url->port ? url->port : schemes[i].port;
