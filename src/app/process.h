@@ -11,7 +11,7 @@
 #include "discover/own_targets.h"
 #include "proxy/proxy.h"
 
-enum { PROCESS_SIGNALS = 4 };
+enum { PROCESS_SIGNALS = 4, UPGRADE_REASON_MAX = 200 };
 
 enum phase {
     PHASE_WAITING,  // no listeners yet -> SERVING | LEAVING
@@ -32,7 +32,8 @@ struct upgrade {
     uv_process_t child;
     uv_pipe_t pipe; // says when it serves
     uv_timer_t timer;
-    char word[4096]; // which a pipe takes whole
+    char word[4096];                 // which a pipe takes whole
+    char reason[UPGRADE_REASON_MAX]; // why it is being killed; empty: it is not
     bool is_running;
     bool has_child; // handles that are open
     bool has_pipe;

@@ -24,7 +24,9 @@
 
 extern char **environ;
 
-enum { SOCKETS_MAX = 4096, TEXT_MAX = 200 };
+enum { SOCKETS_MAX = 4096, TEXT_MAX = UPGRADE_REASON_MAX };
+
+static const struct str SERVING = STR_INIT("serving"); // and what is registered
 
 static void close_pipe_and_timer(struct upgrade *upgrade)
 {
@@ -46,11 +48,11 @@ static void set_problem(struct process *process, const char *reason)
     problems_end(process->problems);
 }
 
-// Of a handle that is closing there is no process (any more).
-static void kill_child(struct upgrade *upgrade)
+// False: there is no process (any more).
+static bool kill_child(struct upgrade *upgrade)
 {
-    if (upgrade->has_child && !uv_is_closing((uv_handle_t *)&upgrade->child))
-        uv_process_kill(&upgrade->child, SIGKILL);
+    return upgrade->has_child && !uv_is_closing((uv_handle_t *)&upgrade->child) &&
+           uv_process_kill(&upgrade->child, SIGKILL) == 0;
 }
 
 static void give_up(struct process *process, const char *reason)
@@ -58,9 +60,12 @@ static void give_up(struct process *process, const char *reason)
     struct upgrade *upgrade = &process->upgrade;
     if (!upgrade->is_running)
         return;
-    upgrade->is_running = false;
     close_pipe_and_timer(upgrade);
-    kill_child(upgrade);
+    if (kill_child(upgrade)) { // over, and told, when it is gone: so that the next may begin then
+        snprintf(upgrade->reason, sizeof upgrade->reason, "%s", reason);
+        return;
+    }
+    upgrade->is_running = false;
     log_error("Upgrade failed, this process goes on serving: %s", reason);
     set_problem(process, reason);
 }
@@ -78,10 +83,11 @@ static void on_child_exit(uv_process_t *child, int64_t status, int signal)
     if (signal)
         snprintf(reason, sizeof reason, "the new process was ended by signal %d", signal);
     else
-        snprintf(reason, sizeof reason, "the new process ended with status %lld before it served",
+        snprintf(reason, sizeof reason,
+                 "the new process ended with status %lld before it served; its log says why",
                  (long long)status);
     uv_close((uv_handle_t *)child, on_child_closed);
-    give_up(process, reason);
+    give_up(process, process->upgrade.reason[0] ? process->upgrade.reason : reason);
 }
 
 static void on_timeout(uv_timer_t *timer)
@@ -105,6 +111,10 @@ static void on_word(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
         return;
     if (len < 0) { // its end is told by on_child_exit, with the reason
         uv_read_stop(stream);
+        return;
+    }
+    if (!str_starts_with(str_make(upgrade->word, (size_t)len), SERVING)) {
+        give_up(process, "the new process is no tagway: it does not say that it serves");
         return;
     }
     int pid = uv_process_get_pid(&upgrade->child);
@@ -223,6 +233,7 @@ void upgrade_start(struct process *process)
     count += admin_sockets(process->admin, sockets + count, SOCKETS_MAX - count);
     log_info("Caught SIGUSR2. Starting %s to take over %u sockets", process->argv[0], count);
     upgrade->is_running = true;
+    upgrade->reason[0] = '\0';
     int rc = watch(process, ends[0]);
     if (rc == 0)
         rc = spawn(process, sockets, count, ends[1]);
@@ -246,7 +257,7 @@ void upgrade_cancel(struct process *process)
     close_pipe_and_timer(upgrade);
     if (!upgrade->has_child || uv_is_closing((uv_handle_t *)&upgrade->child))
         return;
-    kill_child(upgrade);
+    (void)kill_child(upgrade);
     uv_close((uv_handle_t *)&upgrade->child, on_child_closed);
 }
 
@@ -257,11 +268,11 @@ void upgrade_tell_serving(struct process *process)
     if (process->predecessor_pipe < 0)
         return;
     buf_init(&word, sizeof process->upgrade.word - 1);
-    buf_append_cstr(&word, "serving");
+    buf_append_str(&word, SERVING);
     if (backend->ops->write_registered)
         backend->ops->write_registered(backend->self, &word);
     buf_append_char(&word, '\n');
-    struct str text = buf_status(&word) == 0 ? buf_str(&word) : STR("serving\n");
+    struct str text = buf_status(&word) == 0 ? buf_str(&word) : SERVING;
     if (write(process->predecessor_pipe, text.ptr, text.len) < 0)
         log_warn("The process before could not be told that this one serves; it may have ended");
     buf_fini(&word);

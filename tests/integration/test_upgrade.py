@@ -247,7 +247,8 @@ def script(tmp_path, text):
     ("exit 3", "status 3"),
     ("kill -SEGV $$", "signal 11"),
     ("exec sleep 1000", "proxy.upgradetimeout"),
-], ids=["ends", "crashes", "hangs"])
+    ('eval "echo what >&$TAGWAY_UPGRADE"; exec sleep 1000', "is no tagway"),
+], ids=["ends", "crashes", "hangs", "babbles"])
 def test_a_program_that_is_no_good(tmp_path, text, words):
     with Origin() as origin:
         with Upgraded(tmp_path, "proxy.upgradetimeout = 1s\n", route(origin)) as tagway:
