@@ -91,6 +91,27 @@ def _written(path, text):
     return path
 
 
+def test_a_policy_that_is_narrowed(guarded):
+    """What the token may not see any more Consul calls empty (services) or missing (keys): it stays."""
+    secret = "22222222-4444-5555-6666-777777777777"
+    created = guarded.put("/v1/acl/policy", {"Name": "narrowed", "Rules": READER_RULES})
+    guarded.put("/v1/acl/token", {"SecretID": secret, "Policies": [{"Name": "narrowed"}]})
+    port = guarded.get("/v1/health/service/web")[0]["Service"]["Port"]
+    guarded.kv_put("fabio/config", f"route add m /manual http://127.0.0.1:{port}/")
+    options = guarded.options(**{"registry.consul.token": secret, "registry.consul.wait": "1s"})
+    with Tagway(options=options) as tagway:
+        for path in ("/web", "/manual"):
+            tagway.wait_route(path)
+        guarded.put(f"/v1/acl/policy/{created['ID']}", {**created, "Rules": 'service "other" { policy = "read" }'})
+        for words in ("read its keys", "read its instances"):
+            wait_until(lambda words=words: words in str(tagway.problems()), 20, words)
+        for path in ("/web", "/manual"):
+            assert tagway.get(path).status == 200
+        guarded.put(f"/v1/acl/policy/{created['ID']}", {**created, "Rules": READER_RULES})
+        wait_until(lambda: "may not read" not in str(tagway.problems()), 20, "the problems to go")
+    guarded.kv_delete("fabio/config")
+
+
 def test_unix_socket(consul_binary, tmp_path):
     path = f"/tmp/tagway-test-{os.getpid()}-{free_port()}.sock"
     with Consul(consul_binary, config={"addresses": {"http": f"127.0.0.1 unix://{path}"}}) as consul, Origin() as origin:
