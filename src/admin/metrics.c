@@ -210,7 +210,7 @@ void metrics_write(struct buf *out, const struct metrics_input *input)
         metrics_write_fabio(out, input);
     } else {
         write_services(out, input);
-        metrics_write_targets(out, sources->targets);
+        metrics_write_targets(out, input);
     }
     if (sources->backend) {
         uint64_t age_ms = sources->backend->ops->data_age_ms(sources->backend->self);

@@ -61,10 +61,10 @@ static void write_series(void *ctx, const struct series *series)
         prom_sample_u64(writer->out, writer->name.ptr, labels, series->label_count, series->value);
 }
 
-static void write_routes(struct writer *writer, struct targets *targets)
+static void write_routes(struct writer *writer, const struct metrics_input *input)
 {
     struct target_list list;
-    if (target_list_init(&list, targets) != 0) {
+    if (target_list_init(&list, input) != 0) {
         writer->out->failure = ERR_NOMEM;
         return;
     }
@@ -95,7 +95,7 @@ void metrics_write_fabio(struct buf *out, const struct metrics_input *input)
             break;
         prom_family(out, writer.name.ptr, KINDS[series_kind(family)], series_help(family));
         if (family == SERIES_ROUTE)
-            write_routes(&writer, input->sources->targets);
+            write_routes(&writer, input);
         else
             series_each(&series, family, write_series, &writer);
     }

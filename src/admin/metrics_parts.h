@@ -29,13 +29,13 @@ struct target_list {
     unsigned worker_count;
 };
 
-MUST_CHECK int target_list_init(struct target_list *list, struct targets *targets);
+MUST_CHECK int target_list_init(struct target_list *list, const struct metrics_input *input);
 void target_list_fini(struct target_list *list);
 // How many from `first` on have equal labels.
 size_t target_list_group(const struct target_list *list, size_t first);
 
 // Families of tagway's names, by target.
-void metrics_write_targets(struct buf *out, struct targets *targets);
+void metrics_write_targets(struct buf *out, const struct metrics_input *input);
 // Families of fabio's names.
 void metrics_write_fabio(struct buf *out, const struct metrics_input *input);
 // process_*

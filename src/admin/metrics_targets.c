@@ -17,17 +17,16 @@ static int compare_labels(const void *a, const void *b)
     return order != 0 ? order : str_cmp(target_dst(left), target_dst(right));
 }
 
-int target_list_init(struct target_list *list, struct targets *targets)
+int target_list_init(struct target_list *list, const struct metrics_input *input)
 {
+    struct targets *targets = input->sources->targets;
     size_t max = MIN(targets_count(targets), (size_t)METRICS_TARGETS_MAX);
     *list = (struct target_list){.worker_count = targets_worker_count(targets)};
     list->at = mem_zalloc_array(max, sizeof(*list->at));
     if (!list->at)
         return ERR_NOMEM;
     struct target *target = NULL;
-    while ((target = targets_next(targets, target))) {
-        if (!target->sample)
-            continue;
+    while ((target = sampler_next(input->sampler, target))) {
         if (list->count < max)
             list->at[list->count++] = target;
         else
@@ -108,7 +107,7 @@ static void write_target_samples(struct buf *out, const struct target_list *list
     }
 }
 
-void metrics_write_targets(struct buf *out, struct targets *targets)
+void metrics_write_targets(struct buf *out, const struct metrics_input *input)
 {
     static const struct {
         const char *name;
@@ -153,7 +152,7 @@ void metrics_write_targets(struct buf *out, struct targets *targets)
                    {"4xx", read_responses_4xx},
                    {"5xx", read_responses_5xx}};
     struct target_list list;
-    if (target_list_init(&list, targets) != 0) {
+    if (target_list_init(&list, input) != 0) {
         out->failure = ERR_NOMEM;
         return;
     }

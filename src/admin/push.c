@@ -207,10 +207,8 @@ void push_now(struct push *push)
             series_each(&push->input, (enum series_family)i, on_series, push);
     }
     struct target *target = NULL;
-    while ((target = targets_next(push->input.sources->targets, target))) {
-        if (target->sample) // silent ones have no series
-            push_target(push, target);
-    }
+    while ((target = sampler_next(push->sampler, target))) // silent ones have no series
+        push_target(push, target);
     forget_old(push);
     for (unsigned i = 0; i < push->outlet_count; i++) {
         struct outlet *outlet = &push->outlets[i];

@@ -376,11 +376,9 @@ void sampler_read(struct sampler *sampler, uint64_t now_ms)
     sampler->sums.in_flight = 0;
     sampler->sums.ejected_by = 0;
     take_used(sampler);
-    LIST_FOREACH (node, &sampler->samples) {
-        struct target *target = SAMPLE_OF(node)->target;
-        if (!target_is_retired(target))
-            read_target(sampler, target, now_ms);
-    }
+    struct target *target = NULL;
+    while ((target = sampler_next(sampler, target)))
+        read_target(sampler, target, now_ms);
     drop_old_services(sampler, now_ms);
 }
 
@@ -459,6 +457,15 @@ void sampler_tick(struct sampler *sampler, uint64_t now_ms)
     sampler_read(sampler, now_ms);
     LIST_FOREACH (node, &sampler->samples)
         update_figures(sampler, SAMPLE_OF(node), window_s);
+}
+
+struct target *sampler_next(const struct sampler *sampler, const struct target *previous)
+{
+    const struct sample *before = previous ? previous->sample : NULL;
+    const struct list *node = before ? before->link.next : sampler->samples.next;
+    while (node != &sampler->samples && target_is_retired(SAMPLE_OF(node)->target))
+        node = node->next;
+    return node != &sampler->samples ? SAMPLE_OF(node)->target : NULL;
 }
 
 uint64_t sampler_tick_count(const struct sampler *sampler)

@@ -77,6 +77,9 @@ const struct target_figures *sampler_figures(const struct target *target);
 // The tick in which the figures changed last; 0 without figures.
 uint64_t sampler_changed_at(const struct target *target);
 
+// Iterates the live targets that had traffic as of the last reading, in no order; start with NULL,
+// NULL at the end.
+struct target *sampler_next(const struct sampler *sampler, const struct target *previous);
 // The services that had traffic: nodes are service_sums.link.
 const struct list *sampler_services(const struct sampler *sampler);
 // Sums over all targets, vanished ones included, without the histogram.
