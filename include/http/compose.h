@@ -68,10 +68,9 @@ MUST_CHECK int http_compose_response(const struct http_head *head, const struct 
                                      char *out, size_t room);
 
 // A complete response of our own (head and short text body "<status> <reason>\n", text/plain,
-// nosniff); extra is field lines "Name: value\r\n" or empty. A HEAD request gets the head alone, and
-// so does who is answered 204 or 304. The status is a final one.
-// body may be given (then with content_type), else the short text. Returns the length or
-// ERR_TOO_LARGE.
+// nosniff); extra is field lines "Name: value\r\n" or empty. A HEAD request gets the head alone,
+// and so does who is answered 204 or 304. The status is a final one. body may be given (then with
+// content_type), else the short text. Returns the length or ERR_TOO_LARGE.
 MUST_CHECK int http_compose_error(int status, bool closes, bool is_head, uint8_t client_minor,
                                   struct str date, struct str extra, struct str content_type,
                                   struct str body, char *out, size_t room);
