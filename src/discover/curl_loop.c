@@ -34,7 +34,6 @@ struct curl_loop {
     curl_done_fn on_done;
     void *ctx;
     unsigned open_handles; // the timers and all polls
-    bool has_added;        // since curl was last told that time goes on
     bool is_closing;
     void (*on_closed)(void *ctx);
     void *closed_ctx;
@@ -106,9 +105,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct curl_loop *curl = timer->data;
-    curl->has_added = false;
-    act(curl, CURL_SOCKET_TIMEOUT, 0);
+    act(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_want_timer(CURLM *multi, long timeout_ms, void *ctx)
@@ -240,18 +237,7 @@ void curl_loop_close(struct curl_loop *curl, void (*on_closed)(void *ctx), void 
 
 int curl_loop_add(struct curl_loop *curl, CURL *easy)
 {
-    if (curl_multi_add_handle(curl->multi, easy) != CURLM_OK)
-        return ERR_NOMEM;
-    curl->has_added = true;
-    return 0;
-}
-
-void curl_loop_start_added(struct curl_loop *curl)
-{
-    if (!curl->has_added)
-        return;
-    curl->has_added = false;
-    act(curl, CURL_SOCKET_TIMEOUT, 0);
+    return curl_multi_add_handle(curl->multi, easy) == CURLM_OK ? 0 : ERR_NOMEM;
 }
 
 void curl_loop_remove(struct curl_loop *curl, CURL *easy)

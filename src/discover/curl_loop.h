@@ -22,8 +22,5 @@ void curl_loop_close(struct curl_loop *curl, void (*on_closed)(void *ctx), void 
 
 // 0 or ERR_NOMEM.
 MUST_CHECK int curl_loop_add(struct curl_loop *curl, CURL *easy);
-// Starts what has been added now, not in the loop's next turn: before what waits on other sockets
-// is read. Not from within on_done of the same curl_loop.
-void curl_loop_start_added(struct curl_loop *curl);
 // Takes a running transfer out; no callback comes for it.
 void curl_loop_remove(struct curl_loop *curl, CURL *easy);

@@ -143,14 +143,9 @@ static void on_transfer_done(void *ctx, CURL *easy, CURLcode result)
             response->failure = call->failure[0] ? call->failure : curl_easy_strerror(result);
     }
     list_remove(&call->link); // the callback may close the client
-    struct http_client *client = call->client;
-    client->collected -= call->collected;
+    call->client->collected -= call->collected;
     call->request.on_done(call->request.ctx, response);
-    bool is_long = call->request.pool == HTTP_LONG;
     call_free(call);
-    // What a long poll has told of is read before the other polls that tell of the same change.
-    if (is_long)
-        curl_loop_start_added(client->pools[HTTP_SHORT]);
 }
 
 static bool is_success(CURL *easy)
