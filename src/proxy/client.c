@@ -235,8 +235,8 @@ static void refuse(struct client *client, int status, bool is_head, const char *
 {
     client->stream.must_close = true;
     log_refusal(client, status, reason);
-    struct str extra = status == 503 ? RETRY_SOON : STR_NULL;
-    if (send_answer(&client->stream, status, is_head, 1, extra, STR_NULL, STR_NULL) < 0)
+    if (send_answer(&client->stream, status, is_head, 1, stream_advice(status), STR_NULL,
+                    STR_NULL) < 0)
         client_close(client, true);
     else
         linger(client);
@@ -617,7 +617,7 @@ static void on_timer(struct timer *timer)
     client->is_given_up = client->is_write_stalled;
     if (exchange && !exchange->upload.is_complete && !client->is_write_stalled && !is_too_late) {
         exchange->reason = "client_timeout";
-        exchange_fail(exchange, 408, STR_NULL);
+        exchange_fail(exchange, 408);
     } else if (exchange) {
         exchange_abort(exchange, true);
     } else if (client->state == CLIENT_HEAD && !client->is_write_stalled) {

@@ -122,7 +122,7 @@ void exchange_refuse(struct exchange *exchange, enum http_refusal refusal)
     counter_add(&exchange->worker->refusals[0][refusal], 1);
     exchange->reason = http_refusal_label(refusal);
     exchange->stream->must_close = true;
-    exchange_fail(exchange, http_refusal_status(refusal), STR_NULL);
+    exchange_fail(exchange, http_refusal_status(refusal));
 }
 
 static bool is_body_too_large(const struct exchange *exchange)
@@ -137,7 +137,7 @@ static void refuse_body(struct exchange *exchange)
 {
     counter_add(&exchange->worker->counters.body_too_large, 1);
     exchange->reason = "body_too_large";
-    exchange_fail(exchange, 413, STR_NULL);
+    exchange_fail(exchange, 413);
 }
 
 // Oddities that are legal are let pass, but not for ever: whoever makes them one after the other
@@ -260,7 +260,7 @@ static void was_passed(struct exchange *exchange, size_t len, int rc)
     // A broken upstream is heard through its own events: it may have answered before it closed.
     if (rc < 0 && !sock_is_peers_fault(rc)) {
         exchange->reason = "out_of_memory";
-        exchange_fail(exchange, 503, RETRY_SOON);
+        exchange_fail(exchange, 503);
     }
 }
 
@@ -375,7 +375,7 @@ static void on_timer(struct timer *timer)
             return;
         }
         exchange->reason = "upstream_timeout";
-        exchange_fail(exchange, 504, STR_NULL);
+        exchange_fail(exchange, 504);
     } else if (exchange->phase == EXCHANGE_ANSWERING && exchange->is_conn_paused) {
         // It is the client that does not take; its own timer watches that.
         exchange_arm_download(exchange);
@@ -495,16 +495,16 @@ void exchange_answer(struct exchange *exchange, int status, struct str extra,
     stream->ops->finish(stream);
 }
 
-void exchange_fail(struct exchange *exchange, int status, struct str extra)
+void exchange_fail(struct exchange *exchange, int status)
 {
-    exchange_answer(exchange, status, extra, STR_NULL, STR_NULL);
+    exchange_answer(exchange, status, stream_advice(status), STR_NULL, STR_NULL);
 }
 
 void exchange_fail_overloaded(struct exchange *exchange)
 {
     counter_add(&exchange->worker->counters.auth_overloaded, 1);
     exchange->reason = "auth_overloaded";
-    exchange_fail(exchange, 503, RETRY_SOON);
+    exchange_fail(exchange, 503);
 }
 
 // Has the kept request forwarded as if it had just come.

@@ -139,13 +139,12 @@ void exchange_complete(struct exchange *exchange);
 // Ends a tunnel that both sides have ended.
 void exchange_end_tunnel(struct exchange *exchange);
 // Ends the exchange with an answer of our own, if no head has been sent, else cuts it.
-// extra: field lines or empty.
-void exchange_fail(struct exchange *exchange, int status, struct str extra);
+void exchange_fail(struct exchange *exchange, int status);
 // Answers 503: too many passwords are being checked.
 void exchange_fail_overloaded(struct exchange *exchange);
 // Refuses the request for how it is written: answers and ends the connection.
 void exchange_refuse(struct exchange *exchange, enum http_refusal refusal);
-// As exchange_fail with a body of our own.
+// As exchange_fail with a body of our own; extra: field lines or empty.
 void exchange_answer(struct exchange *exchange, int status, struct str extra,
                      struct str content_type, struct str body);
 // The verdict that was awaited is there: the request is looked at again.

@@ -164,7 +164,7 @@ static NOINLINE bool answer_redirect(struct exchange *exchange, const struct rou
                                      head->host, head->path, normal_path, head->has_query,
                                      head->query, location, sizeof location);
     if (len < 0) {
-        exchange_fail(exchange, 400, STR_NULL);
+        exchange_fail(exchange, 400);
         return true;
     }
     // What a stranger says of the scheme leads him past no redirect.
@@ -195,14 +195,14 @@ static NOINLINE bool answer_redirect(struct exchange *exchange, const struct rou
 static void answer_as_tried(struct exchange *exchange)
 {
     exchange->reason = exchange->retry_reason;
-    exchange_fail(exchange, exchange->retry_status, STR_NULL);
+    exchange_fail(exchange, exchange->retry_status);
 }
 
 static void answer_loop(struct exchange *exchange)
 {
     counter_add(&exchange->worker->counters.loops, 1);
     exchange->reason = "loop";
-    exchange_fail(exchange, 508, STR_NULL);
+    exchange_fail(exchange, 508);
 }
 
 static void answer_without_target(struct exchange *exchange, bool leads_back)
@@ -219,7 +219,7 @@ static void answer_without_target(struct exchange *exchange, bool leads_back)
     counter_add(&exchange->worker->counters.no_target, 1);
     exchange->reason = "no_target";
     struct str text = page->text.len ? page->text : STR_NULL; // else our own words
-    exchange_answer(exchange, 503, RETRY_SOON, page->content_type, text);
+    exchange_answer(exchange, 503, stream_advice(503), page->content_type, text);
 }
 
 // True when the client may use the route; else it has been told, or waits for a verdict.
@@ -460,13 +460,13 @@ static void forward_path(struct exchange *exchange, struct str normal_path,
     struct target *target = chosen->target;
     if (!target->endpoint) {
         exchange->reason = "unsupported_scheme";
-        exchange_fail(exchange, 502, STR_NULL);
+        exchange_fail(exchange, 502);
         return;
     }
     struct target_counters *counters = target_counters_of(target, worker->id, &worker->cell->used);
     struct endpoint_pool *pool = upstream_pool_of(&worker->upstream, target->endpoint);
     if (!counters || !pool) {
-        exchange_fail(exchange, 503, RETRY_SOON);
+        exchange_fail(exchange, 503);
         return;
     }
     if (exchange->tries == 0)
@@ -485,7 +485,7 @@ static void forward_path(struct exchange *exchange, struct str normal_path,
         return;
     }
     if (len < 0) {
-        exchange_fail(exchange, len == ERR_TOO_LARGE ? 431 : 400, STR_NULL);
+        exchange_fail(exchange, len == ERR_TOO_LARGE ? 431 : 400);
         return;
     }
     int rc = send_to(exchange, len, body, count);
@@ -495,7 +495,7 @@ static void forward_path(struct exchange *exchange, struct str normal_path,
         // Ours, and part of the request may be out.
         counter_add(&worker->counters.no_descriptor, 1);
         exchange->reason = "shortage";
-        exchange_fail(exchange, 503, RETRY_SOON);
+        exchange_fail(exchange, 503);
         return;
     }
     // A pooled connection that refuses bytes was closed by the other side: no failure of the

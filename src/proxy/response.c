@@ -32,7 +32,7 @@ static void refuse(struct exchange *exchange, enum http_refusal refusal)
     exchange_note_failure(exchange, EJECT_BROKEN);
     exchange_release_conn(exchange, false, true);
     exchange->reason = http_refusal_label(refusal);
-    exchange_fail(exchange, 502, STR_NULL);
+    exchange_fail(exchange, 502);
 }
 
 static void on_connected(struct upstream_conn *conn, int status)
@@ -182,7 +182,7 @@ static bool unpack(struct exchange *exchange, const struct http_answer *answer, 
             return false;
         }
         if (count < 0) {
-            exchange_fail(exchange, 503, RETRY_SOON);
+            exchange_fail(exchange, 503);
             return false;
         }
         *rc = send_on(exchange, answer, parts, count);
@@ -287,7 +287,7 @@ static bool choose_unpacking(struct exchange *exchange)
     }
     exchange->gunzip = gunzip_get(&worker->gunzip, exchange->client_minor > 0);
     if (!exchange->gunzip) {
-        exchange_fail(exchange, 503, RETRY_SOON);
+        exchange_fail(exchange, 503);
         return false;
     }
     counter_add(&worker->counters.gunzipped, 1);
@@ -537,7 +537,7 @@ static void on_stalled(struct upstream_conn *conn)
     counter_add(&exchange->worker->counters.target_write_timeouts, 1);
     exchange_note_failure(exchange, EJECT_TIMEOUT);
     exchange->reason = "upstream_timeout";
-    exchange_fail(exchange, 504, STR_NULL);
+    exchange_fail(exchange, 504);
 }
 
 static void on_failed(struct upstream_conn *conn, int status)
@@ -572,7 +572,7 @@ static bool send_held_body(struct exchange *exchange)
     // A broken upstream is heard through its own events.
     if (rc < 0 && !sock_is_peers_fault(rc)) {
         exchange->reason = "out_of_memory";
-        exchange_fail(exchange, 503, RETRY_SOON);
+        exchange_fail(exchange, 503);
     }
     return rc == 0;
 }

@@ -44,7 +44,7 @@ void exchange_retry(struct exchange *exchange, enum try_failure failure, int sta
         (failure == TRY_FAILED && !pay(exchange))) {
         exchange_release_conn(exchange, false, true);
         exchange->reason = reason;
-        exchange_fail(exchange, status, STR_NULL);
+        exchange_fail(exchange, status);
         return;
     }
     if (failure == TRY_STALE)

@@ -13,8 +13,11 @@
 #include "net/block.h"
 #include "net/sock.h"
 
-// With a 503 of our own, whatever its cause: all of them pass soon.
-#define RETRY_SOON STR("Retry-After: 1\r\n")
+// The fields that go with a failure of our own: all causes of a 503 pass soon.
+static inline struct str stream_advice(int status)
+{
+    return status == 503 ? STR("Retry-After: 1\r\n") : STR_NULL;
+}
 
 struct exchange;
 struct stream;
