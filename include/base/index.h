@@ -32,19 +32,7 @@ struct index_link *index_again(const struct index_link *link);
 
 // To be looked up soon: has the processor fetch the bucket (step 0), then its first link (step 1),
 // and so on, each when the one before has come, so that many lookups wait for memory together.
-static inline void index_expect(const struct index *index, uint64_t hash, unsigned step)
-{
-    if (index->size == 0)
-        return;
-    const struct index_link *const *at =
-        (const struct index_link *const *)index->buckets + ((uint32_t)hash & (index->size - 1));
-    const void *next = at;
-    if (step > 0)
-        next = *at;
-    for (; step > 1 && next; step--)
-        next = ((const struct index_link *)next)->next;
-    __builtin_prefetch(next);
-}
+void index_expect(const struct index *index, uint64_t hash, unsigned step);
 
 // Room for so many, where it can be had, so that it need not grow step by step.
 void index_reserve(struct index *index, size_t count);

@@ -22,6 +22,21 @@ static struct index_link **bucket_of(const struct index *index, uint32_t hash)
     return &index->buckets[hash & (index->size - 1)];
 }
 
+void index_expect(const struct index *index, uint64_t hash, unsigned step)
+{
+    if (index->size == 0)
+        return;
+    struct index_link *const *bucket = bucket_of(index, (uint32_t)hash);
+    if (step == 0) {
+        __builtin_prefetch(bucket);
+        return;
+    }
+    const struct index_link *link = *bucket;
+    while (link && --step > 0)
+        link = link->next;
+    __builtin_prefetch(link);
+}
+
 static struct index_link *with_hash(struct index_link *link, uint32_t hash)
 {
     while (link && link->hash != hash)
