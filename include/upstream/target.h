@@ -81,10 +81,9 @@ struct target {
     // Texts in this allocation, behind the counters. The header lies in dst or behind it.
     uint16_t dst_at, dst_len;
     uint16_t header_in_dst, header_len;
-    uint16_t size;  // of this allocation, UINT16_MAX: more; registry's
-    bool was_up;    // in the newest binding; control thread
-    bool is_listed; // in the registry's list of retired ones; control thread
-    atomic_bool is_retired;
+    uint16_t size;       // of this allocation, UINT16_MAX: more; registry's
+    bool was_up;         // in the newest binding; control thread
+    bool is_listed;      // in the registry's list of retired ones; control thread
     atomic_bool is_used; // has counters of some worker, and was told of in used_targets
     // Counter blocks, one per worker, created by it on first use, freed with the target.
     _Atomic(struct target_counters *) counters[];

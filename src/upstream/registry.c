@@ -414,7 +414,6 @@ static struct target *bind_target(struct targets *targets, const struct route_de
     if (link) {
         struct target *target = target_of(link);
         if (link->refs++ == 0) { // taken up again, counters and all
-            atomic_store_explicit(&target->is_retired, false, memory_order_relaxed);
             target->was_up = false;
             note_own(targets, target);
         }
@@ -463,7 +462,6 @@ static void unbind_target(void *ctx, struct target *target)
     struct targets *targets = ctx;
     if (--target->link.refs > 0)
         return;
-    atomic_store_explicit(&target->is_retired, true, memory_order_relaxed);
     note_own(targets, target);
     if (target->is_listed)
         return;
@@ -551,13 +549,13 @@ static void collect_retired(struct targets *targets)
 {
     struct target **link = &targets->retired, *target;
     while ((target = *link)) {
-        if (target->link.refs == 0 && is_in_flight(targets, target)) {
+        if (target_is_retired(target) && is_in_flight(targets, target)) {
             link = &target->next_retired;
             continue;
         }
         *link = target->next_retired;
         target->is_listed = false;
-        if (target->link.refs > 0)
+        if (!target_is_retired(target))
             continue; // taken up again
         index_remove(&targets->all, &target->link);
         free_target(targets, target);

@@ -120,7 +120,7 @@ static void a_removed_target_waits_for_its_requests(void **state)
     counter_add(&counters->in_flight, 1);
     publish("web", "http://127.0.0.1:2/", NULL);
     assert_null(target_to("http://127.0.0.1:1/"));
-    assert_true(atomic_load(&target->is_retired));
+    assert_true(target_is_retired(target));
     assert_int_equal(targets_count(targets), 2); // kept
     counter_add(&counters->in_flight, (uint64_t)-1);
     targets_collect(targets);
@@ -172,7 +172,7 @@ static void a_target_that_comes_back_is_the_same(void **state)
     publish("web", "http://127.0.0.1:2/", NULL);
     publish("web", "http://127.0.0.1:1/", "http://127.0.0.1:2/");
     assert_ptr_equal(target_to("http://127.0.0.1:1/"), target);
-    assert_false(atomic_load(&target->is_retired));
+    assert_false(target_is_retired(target));
     counter_add(&counters->in_flight, (uint64_t)-1);
     targets_collect(targets);
     assert_ptr_equal(target_to("http://127.0.0.1:1/"), target);
