@@ -12,7 +12,9 @@ uint64_t decode_place(struct str node, struct str node_address, const struct cJS
     uint64_t port = json_number(service, "Port", UINT16_MAX);
     uint64_t place = hash_str(json_text(service, "ID"), hash_str(node, 1));
     struct str address = json_text(service, "Address");
-    place = hash_str(address.len > 0 ? address : node_address, place);
+    if (address.len == 0)
+        address = node_address;
+    place = hash_str(address, place);
     place = hash_bytes(&port, sizeof port, place);
     const cJSON *tag;
     cJSON_ArrayForEach(tag, json_array(service, "Tags"))
