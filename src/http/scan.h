@@ -16,6 +16,12 @@ static inline __m128i scan_load(const char *at)
     return _mm_loadu_si128((const __m128i *)(const void *)at);
 }
 
+// The place of the lowest of some bits.
+static inline size_t scan_first(unsigned bits)
+{
+    return (unsigned)__builtin_ctz(bits);
+}
+
 // All letters with bit 5 set lie between 'a' and 'z'; the sum moves these to the lowest signed
 // numbers.
 static inline __m128i scan_letters(__m128i bytes)
@@ -44,6 +50,14 @@ static inline unsigned scan_odd_in_host(const char *at)
     __m128i is_slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'));
     __m128i is_good = _mm_or_si128(scan_letters(bytes), _mm_andnot_si128(is_slash, is_in_row));
     return (unsigned)_mm_movemask_epi8(is_good) ^ 0xffff;
+}
+
+// No printable ASCII. All of it moved up by one, its greatest is 0x7f, and what lies above it is
+// below it when compared with signs.
+static inline unsigned scan_odd_in_ascii(const char *at)
+{
+    __m128i moved = _mm_add_epi8(scan_load(at), _mm_set1_epi8(1));
+    return (unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(moved, _mm_set1_epi8(' '))) ^ 0xffff;
 }
 
 // No CHAR_TEXT, or a tab.
@@ -79,7 +93,7 @@ static inline const char *scan_steps(const char *at, const char *end,
     do {
         unsigned bits = odd_in(at);
         if (bits)
-            return at + __builtin_ctz(bits);
+            return at + scan_first(bits);
         at += SCAN_STEP;
     } while (at <= last);
     return at;
