@@ -25,6 +25,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -140,6 +142,9 @@ static void tell_of_more(struct sock *sock, char *bytes, size_t len)
         pass_piped(sock);
 }
 
+// recv and send are asked of the kernel by number, here and in try_send: libc's let a thread be
+// cancelled while they wait, which no thread of ours is, and take two locked exchanges for that.
+
 // Takes what has come to the scratch: how much, 0 for nothing, or a negative libuv error code.
 static ssize_t receive(struct sock *sock)
 {
@@ -149,7 +154,8 @@ static ssize_t receive(struct sock *sock)
         len = MIN(len, (size_t)LOOP_READ_SCRATCH - headroom);
     ssize_t got;
     do {
-        got = recv(sock->fd, sock->loop->read_scratch + headroom, len, MSG_DONTWAIT);
+        got = syscall(SYS_recvfrom, sock->fd, sock->loop->read_scratch + headroom, len,
+                      MSG_DONTWAIT, NULL, NULL);
     } while (got < 0 && errno == EINTR);
     if (LIKELY(got > 0))
         return got;
@@ -165,7 +171,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     (void)suggested;
     struct sock *sock = sock_of(handle);
-    *buf = uv_buf_init(NULL, 0);
+    *buf = (uv_buf_t){0};
     if (LIKELY(sock->splice_max == 0) || fill_pipe(sock) == 0)
         sock->loop->received = receive(sock);
 }
@@ -328,8 +334,9 @@ static int try_send(struct sock *sock, struct iovec *parts, size_t count)
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     ssize_t sent;
     do {
-        sent = count == 1 ? send(sock->fd, parts->iov_base, parts->iov_len, flags)
-                          : sendmsg(sock->fd, &message, flags);
+        sent = count == 1
+                   ? syscall(SYS_sendto, sock->fd, parts->iov_base, parts->iov_len, flags, NULL, 0)
+                   : sendmsg(sock->fd, &message, flags);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0 && (errno == ENOBUFS || errno == EAGAIN))
         return UV_EAGAIN;

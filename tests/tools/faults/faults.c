@@ -265,6 +265,23 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
     return next(fd, message, flags);
 }
 
+// Those that a program makes by number.
+long syscall(long number, ...)
+{
+    NEXT(syscall);
+    va_list args;
+    long words[6];
+    va_start(args, number);
+    for (int i = 0; i < 6; i++)
+        words[i] = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_recvfrom && words[4] == 0)
+        return recv((int)words[0], (void *)words[1], (size_t)words[2], (int)words[3]);
+    if (number == SYS_sendto && words[4] == 0)
+        return send((int)words[0], (const void *)words[1], (size_t)words[2], (int)words[3]);
+    return next(number, words[0], words[1], words[2], words[3], words[4], words[5]);
+}
+
 int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
     NEXT(accept4);
