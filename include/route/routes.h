@@ -24,15 +24,22 @@ struct routes_config {
     bool is_weight_zero_none; // proxy.weightzero=none: weight=0 means no traffic instead of dynamic
 };
 
-// How targets come and go. bind gives each of the `count` targets of a route, whose definitions are
-// set, the target behind it (a borrowed pointer that stays valid until the matching unbind). 0, or
-// ERR_NOMEM: those left without are NULL, and the build fails. hashes are those of service, host,
-// path and destination, which the build needs itself. Each target given is matched by one unbind
-// when the last table with it is freed. expect (may be NULL) says how many targets more a build may
-// bind.
+// With 100,000 targets what is looked up for them is in no cache, and waiting for it would be half
+// of a build: so many are bound together, and may be of several routes.
+enum { ROUTES_BIND_TOGETHER = 32 };
+
+struct routes_unbound {
+    struct route_target *target; // with its definition
+    uint64_t hash;               // of service, host, path and destination
+};
+
+// How targets come and go. bind gives each of up to ROUTES_BIND_TOGETHER the target behind it (a
+// borrowed pointer that stays valid until the matching unbind). 0, or ERR_NOMEM: those left without
+// are NULL, and the build fails. Each target given is matched by one unbind when the last table
+// with it is freed. expect (may be NULL) says how many targets more a build may bind.
 struct routes_binding {
     void (*expect)(void *ctx, size_t count);
-    int (*bind)(void *ctx, struct route_target *targets, const uint64_t *hashes, size_t count);
+    int (*bind)(void *ctx, const struct routes_unbound *unbound, size_t count);
     void (*unbind)(void *ctx, struct target *target);
     void *ctx;
 };

@@ -92,7 +92,6 @@ struct workspace {
     struct candidate *candidates;
     struct share *shares;
     uint32_t *slots;
-    uint64_t *identities; // of the targets: service, host, path, destination
     size_t cap;
     size_t count;
     // duplicate.c: the last candidate of each chain, by its number; how many are in chains, and how
@@ -101,6 +100,9 @@ struct workspace {
     size_t chain_count;
     size_t chained;
     uint64_t compared;
+    // Of the new nodes: the last targets, which are not bound yet.
+    struct routes_unbound unbound[ROUTES_BIND_TOGETHER];
+    size_t unbound_count;
 };
 
 // What a build adds to the numbers of the newest table.
@@ -156,8 +158,11 @@ MUST_CHECK int notes_add(struct notes *notes, struct note note);
 void notes_fini(struct notes *notes);
 
 // Builds entry->next_node and next_notes from definitions and commands. When the route is as
-// before, next_node is the present node. 0 or ERR_NOMEM (nothing is left behind).
+// before, next_node is the present node. Its last targets may be bound with the next routes' or by
+// routes_bind. 0 or ERR_NOMEM (nothing is left behind).
 MUST_CHECK int route_build(struct routes *routes, struct path_entry *entry, uint64_t version);
+// Binds what waits for it. 0 or ERR_NOMEM.
+MUST_CHECK int routes_bind(struct routes *routes);
 // Gives back targets, ring and state.
 void route_node_free(struct routes *routes, struct route_node *node);
 void workspace_fini(struct workspace *work);

@@ -3,7 +3,7 @@
 //  1. the services' definitions in fabio's order, duplicates left out;
 //  2. the commands of this host and path, and those for all routes, in the order of the text;
 //  3. those that are up first, then shares of traffic and the ring;
-//  4. if that is what the present node says, the present node; else a new one with targets bound.
+//  4. if that is what the present node says, the present node; else a new one, its targets bound.
 // Only step 4 has effects outside, and it is undone when memory runs out.
 #include <stdatomic.h>
 
@@ -17,7 +17,6 @@ void workspace_fini(struct workspace *work)
     mem_free(work->candidates);
     mem_free(work->shares);
     mem_free(work->slots);
-    mem_free(work->identities);
     mem_free(work->chains);
     *work = (struct workspace){0};
 }
@@ -37,7 +36,6 @@ static int workspace_reserve(struct workspace *work, size_t need)
         return 0;
     size_t cap = MAX(need, work->cap * 2);
     void *candidates = work->candidates, *shares = work->shares, *slots = work->slots;
-    void *identities = work->identities;
     int rc = grow(&candidates, cap, sizeof *work->candidates);
     work->candidates = candidates;
     if (rc == 0)
@@ -46,9 +44,6 @@ static int workspace_reserve(struct workspace *work, size_t need)
     if (rc == 0)
         rc = grow(&slots, cap, sizeof *work->slots);
     work->slots = slots;
-    if (rc == 0)
-        rc = grow(&identities, cap, sizeof *work->identities);
-    work->identities = identities;
     if (rc == 0)
         work->cap = cap;
     return rc;
@@ -358,10 +353,17 @@ static uint64_t digest_of(const struct route_target *target, uint64_t identity, 
     return hash_bytes(&content, sizeof content, before);
 }
 
+int routes_bind(struct routes *routes)
+{
+    struct workspace *work = &routes->work;
+    size_t count = work->unbound_count;
+    work->unbound_count = 0;
+    return count > 0 ? routes->binding.bind(routes->binding.ctx, work->unbound, count) : 0;
+}
+
 static int take_targets(struct routes *routes, struct route_node *node)
 {
-    const struct workspace *work = &routes->work;
-    const struct routes_binding *binding = &routes->binding;
+    struct workspace *work = &routes->work;
     struct rule_hash rule = {0};
     for (size_t i = 0; i < work->count; i++) {
         struct route_def *def = work->candidates[i].def;
@@ -373,10 +375,13 @@ static int take_targets(struct routes *routes, struct route_node *node)
         };
         node->route.count++;
         hash_rule(&rule, def->rule);
-        work->identities[i] = hash_str(route_def_dst(def), rule.identity);
-        node->digest = digest_of(target, work->identities[i], rule.content, node->digest);
+        uint64_t identity = hash_str(route_def_dst(def), rule.identity);
+        node->digest = digest_of(target, identity, rule.content, node->digest);
+        work->unbound[work->unbound_count++] = (struct routes_unbound){target, identity};
+        if (work->unbound_count == ROUTES_BIND_TOGETHER && routes_bind(routes) != 0)
+            return ERR_NOMEM;
     }
-    return binding->bind(binding->ctx, node->targets, work->identities, work->count);
+    return 0;
 }
 
 static struct route_node *make_node(struct routes *routes, const struct path_entry *entry,

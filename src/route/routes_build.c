@@ -41,7 +41,7 @@ static int build_routes(struct routes *routes, uint64_t version)
             return rc;
         note_change(routes, ENTRY_OF(link));
     }
-    return 0;
+    return routes_bind(routes);
 }
 
 static struct path_index *index_for(const struct routes *routes, const struct host_entry *host,
@@ -102,6 +102,7 @@ static int build_hosts(struct routes *routes, uint64_t version)
 
 static void discard(struct routes *routes)
 {
+    routes->work.unbound_count = 0;
     while (!list_is_empty(&routes->changed_hosts)) {
         struct host_entry *host = HOST_OF(list_take_front(&routes->changed_hosts));
         host_node_free(host->next_node);

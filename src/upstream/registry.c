@@ -22,10 +22,6 @@
 #include "upstream/pool.h"
 #include "upstream/resolve.h"
 
-// With 100,000 targets what an index leads to is in no cache, and waiting for it is half of a
-// build: the memory for so many is asked for together.
-enum { BIND_TOGETHER = 16 };
-
 struct old_table {
     struct old_table *next;
     struct table *table;
@@ -433,26 +429,23 @@ static struct target *bind_target(struct targets *targets, const struct route_de
     return with_health(target, def);
 }
 
-static int bind_targets(void *ctx, struct route_target *bound, const uint64_t *hashes, size_t count)
+static int bind_targets(void *ctx, const struct routes_unbound *unbound, size_t count)
 {
     struct targets *targets = ctx;
-    uint64_t endpoint_hashes[BIND_TOGETHER];
-    for (size_t from = 0, some; from < count; from += some) {
-        some = MIN(count - from, (size_t)BIND_TOGETHER);
-        for (size_t i = 0; i < some; i++)
-            endpoint_hashes[i] = hash_of_endpoint(bound[from + i].def);
-        for (unsigned step = 0; step < 3; step++) {
-            for (size_t i = 0; i < some; i++) {
-                index_expect(&targets->all, hashes[from + i], step);
-                index_expect(&targets->endpoints, endpoint_hashes[i], step);
-            }
+    uint64_t endpoint_hashes[ROUTES_BIND_TOGETHER];
+    for (size_t i = 0; i < count; i++)
+        endpoint_hashes[i] = hash_of_endpoint(unbound[i].target->def);
+    for (unsigned step = 0; step < 3; step++) {
+        for (size_t i = 0; i < count; i++) {
+            index_expect(&targets->all, unbound[i].hash, step);
+            index_expect(&targets->endpoints, endpoint_hashes[i], step);
         }
-        for (size_t i = 0; i < some; i++) {
-            struct route_target *one = &bound[from + i];
-            one->target = bind_target(targets, one->def, hashes[from + i], endpoint_hashes[i]);
-            if (!one->target)
-                return ERR_NOMEM;
-        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct route_target *one = unbound[i].target;
+        one->target = bind_target(targets, one->def, unbound[i].hash, endpoint_hashes[i]);
+        if (!one->target)
+            return ERR_NOMEM;
     }
     return 0;
 }

@@ -14,12 +14,11 @@ static void require(bool is_true)
         abort();
 }
 
-static int bind(void *ctx, struct route_target *targets, const uint64_t *hashes, size_t count)
+static int bind(void *ctx, const struct routes_unbound *unbound, size_t count)
 {
-    (void)hashes;
     *(int64_t *)ctx += (int64_t)count;
     for (size_t i = 0; i < count; i++)
-        targets[i].target = (struct target *)(uintptr_t)targets[i].def;
+        unbound[i].target->target = (struct target *)(uintptr_t)unbound[i].target->def;
     return 0;
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fixture.h"
 
-static int bind(void *ctx, struct route_target *targets, const uint64_t *hashes, size_t count)
+static int bind(void *ctx, const struct routes_unbound *unbound, size_t count)
 {
-    (void)hashes;
     struct bindings *bindings = ctx;
     for (size_t i = 0; i < count; i++) {
         if (bindings->fail_after == 0)
@@ -12,7 +11,7 @@ static int bind(void *ctx, struct route_target *targets, const uint64_t *hashes,
             bindings->fail_after--;
         bindings->bound++;
         bindings->total++;
-        targets[i].target = (struct target *)(uintptr_t)targets[i].def;
+        unbound[i].target->target = (struct target *)(uintptr_t)unbound[i].target->def;
     }
     return 0;
 }
