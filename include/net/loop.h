@@ -38,7 +38,9 @@ struct net_loop {
         *read_scratch; // LOOP_BULK_SCRATCH bytes; content is valid until the next read on this loop
     char *out_scratch; // LOOP_OUT_SCRATCH bytes, for one composition at a time
     ssize_t received;  // what the last read brought, on its way through libuv; sock.c's
-    struct splice splice; // opened by whoever wants it; see sock_pace
+    struct splice splice;       // opened by whoever wants it; see sock_pace
+    const struct sock *passing; // whose bytes go through it now, else NULL
+    uint32_t passing_room;      // what their sink is known to take meanwhile
 
     uv_timer_t tick; // runs the wheel while timers are armed
     uv_prepare_t prepare;

@@ -111,8 +111,16 @@ static size_t fill_pipe(struct sock *sock)
     return got > 0 ? (size_t)got : 0;
 }
 
+static void begin_passing(struct sock *sock)
+{
+    if (sock->loop->passing == sock)
+        return; // read ahead
+    sock->loop->passing = sock;
+    sock->loop->passing_room = 0;
+}
+
 // Hands on what lies in the pipe, and more while it comes as fast as it goes.
-static void pass_piped(struct sock *sock)
+static void pass_pieces(struct sock *sock)
 {
     struct splice *pipe = &sock->loop->splice;
     size_t asked, got = pipe->held, passed = 0;
@@ -130,6 +138,13 @@ static void pass_piped(struct sock *sock)
         if (got == 0)
             return;
     }
+}
+
+static void pass_piped(struct sock *sock)
+{
+    begin_passing(sock);
+    pass_pieces(sock);
+    sock->loop->passing = NULL;
 }
 
 // A read that brought all that was asked for: there may be more at once.
@@ -430,17 +445,36 @@ int sock_write_piped(struct sock *sock)
     return rc;
 }
 
+// How much sink takes now, after `len` bytes went to it. While pieces pass within one turn it takes
+// what it took before less what it was sent: it is asked again when less than the next piece is
+// left.
+static uint32_t room_of(const struct sock *sink, const struct sock *source, size_t len,
+                        struct sock_ahead ahead)
+{
+    struct net_loop *loop = source->loop;
+    if (loop->passing != source)
+        return tcp_room(sink->fd, SOCK_NOTSENT_MAX);
+    loop->passing_room -= (uint32_t)MIN((size_t)loop->passing_room, len);
+    uint64_t piece = MAX(MIN(ahead.unseen, (uint64_t)SPLICE_MAX), (uint64_t)LOOP_READ_SCRATCH);
+    if (loop->passing_room < piece || sock_has_pending(sink))
+        loop->passing_room = tcp_room(sink->fd, SOCK_NOTSENT_MAX);
+    return loop->passing_room;
+}
+
 void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct sock_ahead ahead)
 {
     if (LIKELY(len < SOCK_PACE_FROM && !(source->read_max | source->splice_max)))
         return;
-    if (source->loop->splice.held > 0)
-        return; // read ahead, for this sink
+    if (source->loop->splice.held > 0) {
+        // What was read ahead, for this sink, goes behind these bytes.
+        source->loop->passing_room -= (uint32_t)MIN((size_t)source->loop->passing_room, len);
+        return;
+    }
     bool is_slow = source->read_max != 0 && source->read_max < LOOP_READ_SCRATCH;
     sock_unpace(source);
     if (len < SOCK_PACE_FROM && !is_slow)
         return;
-    uint32_t room = tcp_room(sink->fd, SOCK_NOTSENT_MAX);
+    uint32_t room = room_of(sink, source, len, ahead);
     if (room < LOOP_READ_SCRATCH)
         source->read_max = MAX(room, (uint32_t)SOCK_PACE_MIN);
     else if (ahead.bulk > LOOP_READ_SCRATCH)
@@ -457,9 +491,10 @@ void sock_read_ahead(struct sock *source, const struct sock *sink, struct sock_a
     if (LIKELY(!source->brings_bulk))
         return;
     source->brings_bulk = false; // until it has
+    begin_passing(source);
     sock_pace(source, sink, 0, ahead);
-    if (source->may_read_ahead && source->splice_max != 0)
-        fill_pipe(source);
+    if (!source->may_read_ahead || source->splice_max == 0 || fill_pipe(source) == 0)
+        source->loop->passing = NULL;
 }
 
 void sock_fit(struct sock *sock, size_t room)

@@ -55,6 +55,31 @@ def test_large_and_small_uploads_on_one_connection():
             assert len(origin.connections) == 1
 
 
+@pytest.mark.parametrize("first", [1, 4000, 4096, 40000, 100000, 600000])
+def test_what_has_come_does_not_wait_for_what_is_late(first):
+    """Behind a large body, head and first piece are sent together where both are there."""
+    may_go_on = threading.Event()
+
+    def script(connection):
+        connection.read_request()
+        connection.send(response(BODY))
+        connection.read_request()
+        head, body = response(BODY).split(b"\r\n\r\n", 1)
+        connection.send(head + b"\r\n\r\n" + body[:first])
+        may_go_on.wait(10)
+        connection.send(body[first:])
+
+    with ScriptedOrigin(script) as origin, Tagway(route(origin), OPTIONS) as tagway, tagway.connect() as client:
+        assert client.request().body == BODY
+        client.send(format_request())
+        assert client.read_head().status == 200
+        got = client.take(first)
+        assert not may_go_on.is_set()
+        may_go_on.set()
+        assert got + client.take(len(BODY) - first) == BODY
+        assert len(origin.connections) == 1
+
+
 @pytest.mark.parametrize("how", ["end", "reset"])
 def test_a_client_that_leaves_behind_a_large_download_ends_it(how):
     with Origin(lambda request: BODY) as origin, Tagway(route(origin), OPTIONS) as tagway:
