@@ -12,10 +12,23 @@
 // Where a constant argument makes most of the body go away.
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 // Where large buffers would cost callers that need none of them.
-#define NOINLINE     __attribute__((noinline))
-#define NORETURN     __attribute__((noreturn))
-#define LIKELY(x)    __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)  __builtin_expect(!!(x), 0)
+#define NOINLINE    __attribute__((noinline))
+#define NORETURN    __attribute__((noreturn))
+#define LIKELY(x)   __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+// Whether this is built with a sanitizer that is to see all memory as it is used.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED 1
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED 0
+#endif
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

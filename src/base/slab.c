@@ -17,19 +17,6 @@ struct slab_item {
     struct slab_item *next;
 };
 
-// Sanitizers see what was freed only if it is.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED 1
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
-
 void slab_init(struct slab *slab)
 {
     *slab = (struct slab){0};
@@ -85,7 +72,7 @@ static bool add_chunk(struct slab *slab)
 
 void *slab_alloc(struct slab *slab, size_t size)
 {
-    if (size > SLAB_ITEM_MAX || IS_SANITIZED)
+    if (size > SLAB_ITEM_MAX || IS_SANITIZED) // which see what was freed only if it is
         return mem_zalloc(size);
     if (mem_is_denied())
         return NULL;

@@ -25,11 +25,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "direct.h"
 #include "sock_layer.h"
 #include "tcp_room.h"
 
@@ -157,9 +156,6 @@ static void tell_of_more(struct sock *sock, char *bytes, size_t len)
         pass_piped(sock);
 }
 
-// recv and send are asked of the kernel by number, here and in try_send: libc's let a thread be
-// cancelled while they wait, which no thread of ours is, and take two locked exchanges for that.
-
 // Takes what has come to the scratch: how much, 0 for nothing, or a negative libuv error code.
 static ssize_t receive(struct sock *sock)
 {
@@ -169,8 +165,7 @@ static ssize_t receive(struct sock *sock)
         len = MIN(len, (size_t)LOOP_READ_SCRATCH - headroom);
     ssize_t got;
     do {
-        got = syscall(SYS_recvfrom, sock->fd, sock->loop->read_scratch + headroom, len,
-                      MSG_DONTWAIT, NULL, NULL);
+        got = direct_recv(sock->fd, sock->loop->read_scratch + headroom, len, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
     if (LIKELY(got > 0))
         return got;
@@ -349,9 +344,8 @@ static int try_send(struct sock *sock, struct iovec *parts, size_t count)
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     ssize_t sent;
     do {
-        sent = count == 1
-                   ? syscall(SYS_sendto, sock->fd, parts->iov_base, parts->iov_len, flags, NULL, 0)
-                   : sendmsg(sock->fd, &message, flags);
+        sent = count == 1 ? direct_send(sock->fd, parts->iov_base, parts->iov_len, flags)
+                          : sendmsg(sock->fd, &message, flags);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0 && (errno == ENOBUFS || errno == EAGAIN))
         return UV_EAGAIN;
