@@ -250,7 +250,7 @@ static void read_unhealthy(struct route_rule *rule, struct str value)
     };
     for (size_t i = 0; i < ARRAY_LEN(WORDS); i++) {
         if (str_eq(value, str_of(WORDS[i].word)))
-            rule->unhealthy = WORDS[i].unhealthy;
+            rule->unhealthy = (uint8_t)WORDS[i].unhealthy;
     }
     rule->has_bad_unhealthy = value.len > 0 && rule->unhealthy == ROUTE_UNHEALTHY_DEFAULT;
 }
