@@ -47,7 +47,7 @@ def test_an_answer_to_the_head_alone_ends_the_connection():
         listener.settimeout(10 * SLOWNESS)
         port = listener.getsockname()[1]
         with Tagway(route(port), {"proxy.workers": "1"}) as tagway, tagway.connect() as client, \
-                socket.create_connection(("127.0.0.1", port)):
+                tagway.connect() as other, socket.create_connection(("127.0.0.1", port)):
             # The queue is full now: connecting takes until the kernel tries again.
             client.send(format_request("POST", body=BODY))
             wait_until(lambda: tagway.metric("tagway_target_in_flight") == 1, what="the request")
@@ -62,11 +62,12 @@ def test_an_answer_to_the_head_alone_ends_the_connection():
             assert client.take(3) == b"ear"
             first.sendall(b"ly")
             assert response.status == 200 and client.take(2) == b"ly"
-            client.send(format_request())
+            # From another client: when some of the body was still to come, this connection ends too.
+            other.send(format_request())
             second = listener.accept()[0]
             second.settimeout(10 * SLOWNESS)
             assert second.recv(65536).startswith(b"GET ")
             second.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate")
-            assert client.read_response().body == b"late"
+            assert other.read_response().body == b"late"
             first.close()
             second.close()
