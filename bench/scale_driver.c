@@ -277,8 +277,8 @@ static void run_build(struct world *world, size_t services, size_t instances, si
     buf_fini(&body);
     const struct table *table = feed_table(world->feed);
     printf("{\"services\":%zu,\"hosts\":%zu,\"routes\":%zu,\"targets\":%zu,\"json_bytes\":%zu,"
-           "\"decode_us\":%.0f,\"defs_us\":%.0f,\"feed_us\":%.0f,\"full_build_us\":%.0f,\"memory_"
-           "us\":%.0f,"
+           "\"decode_us\":%.0f,\"defs_us\":%.0f,\"feed_us\":%.0f,\"full_build_us\":%.0f,"
+           "\"memory_us\":%.0f,"
            "\"empty_kib\":%ld,\"filled_kib\":%ld,\"built_kib\":%ld,\"peak_kib\":%ld,"
            "\"filled_bytes\":%zu,\"built_bytes\":%zu,\"changes\":%zu,",
            services, table_host_count(table), table_route_count(table), table_target_count(table),

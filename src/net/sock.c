@@ -439,6 +439,11 @@ int sock_write_piped(struct sock *sock)
     return rc;
 }
 
+static void spend_room(struct net_loop *loop, size_t len)
+{
+    loop->passing_room -= (uint32_t)MIN((size_t)loop->passing_room, len);
+}
+
 // How much sink takes now, after `len` bytes went to it. While pieces pass within one turn it takes
 // what it took before less what it was sent: it is asked again when less than the next piece is
 // left.
@@ -448,7 +453,7 @@ static uint32_t room_of(const struct sock *sink, const struct sock *source, size
     struct net_loop *loop = source->loop;
     if (loop->passing != source)
         return tcp_room(sink->fd, SOCK_NOTSENT_MAX);
-    loop->passing_room -= (uint32_t)MIN((size_t)loop->passing_room, len);
+    spend_room(loop, len);
     uint64_t piece = MAX(MIN(ahead.unseen, (uint64_t)SPLICE_MAX), (uint64_t)LOOP_READ_SCRATCH);
     if (loop->passing_room < piece || sock_has_pending(sink))
         loop->passing_room = tcp_room(sink->fd, SOCK_NOTSENT_MAX);
@@ -461,7 +466,7 @@ void sock_pace(struct sock *source, const struct sock *sink, size_t len, struct 
         return;
     if (source->loop->splice.held > 0) {
         // What was read ahead, for this sink, goes behind these bytes.
-        source->loop->passing_room -= (uint32_t)MIN((size_t)source->loop->passing_room, len);
+        spend_room(source->loop, len);
         return;
     }
     bool is_slow = source->read_max != 0 && source->read_max < LOOP_READ_SCRATCH;
