@@ -64,7 +64,7 @@ void consul_replan(struct consul *consul)
         digest_stop(consul);
     while (consul->polled_count > plan.own_watches)
         service_rest(CONTAINER_OF(consul->polled.prev, struct service, link));
-    while (consul->polled_count < plan.own_watches && !list_is_empty(&consul->resting))
+    while (consul->polled_count < plan.set_watches && !list_is_empty(&consul->resting))
         service_poll(CONTAINER_OF(consul->resting.next, struct service, link));
 }
 

@@ -6,6 +6,9 @@
 enum {
     GUARD_WINDOW_MS = 10 * 1000,
     GUARD_MIN_REMOVED = 10,
+    // Of the polls, every so many-th is kept free: a service that comes and goes would else put out
+    // a quiet one each time, which is read when it loses its poll and when it has it back.
+    FREE_SHARE = 8,
 };
 
 struct plan plan_watches(size_t services, unsigned watch_limit, bool is_digest_now)
@@ -13,9 +16,11 @@ struct plan plan_watches(size_t services, unsigned watch_limit, bool is_digest_n
     unsigned room = watch_limit > PLAN_FIXED_WATCHES ? watch_limit - PLAN_FIXED_WATCHES : 0;
     unsigned needed_room = is_digest_now ? room - room / 10 : room;
     if (services <= needed_room)
-        return (struct plan){.is_digest = false, .own_watches = (unsigned)services};
+        return (struct plan){.own_watches = (unsigned)services, .set_watches = (unsigned)services};
     unsigned own_watches = room > PLAN_DIGEST_WATCHES ? room - PLAN_DIGEST_WATCHES : 0;
-    return (struct plan){.is_digest = true, .own_watches = own_watches};
+    return (struct plan){.is_digest = true,
+                         .own_watches = own_watches,
+                         .set_watches = own_watches - own_watches / FREE_SHARE};
 }
 
 void guard_init(struct guard *guard, unsigned percent)

@@ -10,7 +10,8 @@
 // How services are watched (consul.md C3, C4).
 struct plan {
     bool is_digest;       // polls of checks stand in for the services without a poll of their own
-    unsigned own_watches; // services that get one
+    unsigned own_watches; // services that may have one
+    unsigned set_watches; // so many get one unasked; the others are for those that change
 };
 
 enum {

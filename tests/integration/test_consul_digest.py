@@ -143,6 +143,27 @@ def test_ports_beside_an_instance_that_comes(site, web):
         site.sees(f"/other{number}", 200, b"b", SOON + began - time.monotonic())
 
 
+def test_a_service_that_comes_and_goes_takes_no_poll_from_a_quiet_one(consul_binary):
+    site = ConsulSite(consul_binary, 30, registry_consul_maxwatches="16")
+
+    def quiet():
+        """Good answers for each quiet service that has a poll of its own."""
+        return {watch["name"]: watch["wakeups"] for watch in site.tagway.json("/api/consul")["watches"]
+                if watch["class"] == "service" and watch["name"].startswith("other") and watch["state"] == "polling"}
+
+    try:
+        wait_until(lambda: len(quiet()) == 9, what="the polls of quiet services")
+        before = quiet()
+        for _ in range(3):
+            web = site.register_web()
+            site.tagway.wait_route("/web")
+            site.consul.deregister(web)
+            site.wait_until_as_before()
+        assert quiet() == before
+    finally:
+        site.close()
+
+
 def test_a_long_list_of_all_checks_is_read_seldom():
     """It costs Consul a millisecond for every hundred services, and what changes most shows elsewhere."""
     with FakeConsul() as consul, Origin() as origin:

@@ -16,6 +16,7 @@ static void every_service_has_its_own_poll_within_the_budget(void **state)
         struct plan plan = plan_watches(services, 64, false);
         assert_false(plan.is_digest);
         assert_int_equal(plan.own_watches, services);
+        assert_int_equal(plan.set_watches, services);
     }
 }
 
@@ -27,6 +28,14 @@ static void above_it_polls_of_checks_stand_in_and_the_budget_is_kept(void **stat
     assert_int_equal(plan.own_watches + PLAN_FIXED_WATCHES + PLAN_DIGEST_WATCHES, 64);
     plan = plan_watches(100000, 64, true);
     assert_int_equal(plan.own_watches, 58);
+}
+
+static void above_it_some_polls_are_kept_for_services_that_change(void **state)
+{
+    (void)state;
+    assert_int_equal(plan_watches(100000, 64, true).set_watches, 51);
+    assert_int_equal(plan_watches(100000, 13, true).set_watches, 7);
+    assert_int_equal(plan_watches(100000, 7, true).set_watches, 1);
 }
 
 static void digest_mode_ends_only_well_below_the_budget(void **state)
@@ -93,6 +102,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_service_has_its_own_poll_within_the_budget),
         cmocka_unit_test(above_it_polls_of_checks_stand_in_and_the_budget_is_kept),
+        cmocka_unit_test(above_it_some_polls_are_kept_for_services_that_change),
         cmocka_unit_test(digest_mode_ends_only_well_below_the_budget),
         cmocka_unit_test(a_tiny_budget_leaves_no_own_polls),
         cmocka_unit_test(single_removals_pass_the_guard),
