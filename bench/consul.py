@@ -5,7 +5,7 @@
 The clock starts just before the change is sent to the agent and stops with the first answer through the
 proxy that shows it; requests go one after the other on a kept connection. "bare" is a client that only
 reads: one long poll of the catalog, then one read of the service, without a look at either: what Consul
-itself takes. The other services are routed too, one instance each, on twenty nodes. fabio runs beside
+itself takes, also of CPU. The other services are routed too, one instance each, on twenty nodes. fabio runs beside
 tagway where it is on PATH, each alone with its Consul."""
 
 import argparse
@@ -15,6 +15,7 @@ import os
 import socket
 import statistics
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -142,7 +143,19 @@ class Bare:
         self._read("/v1/health/service/probe?stale=")
         return (time.monotonic() - began) * 1000
 
+    def follow(self):
+        """Reads at each change from now on, in a thread of its own."""
+        threading.Thread(target=self._read_changes, daemon=True).start()
+
+    def _read_changes(self):
+        while True:
+            try:
+                self.time(lambda: None)
+            except (OSError, http.client.HTTPException):
+                return  # closed
+
     def close(self):
+        self._connection.sock.shutdown(socket.SHUT_RDWR)  # has a reader notice
         self._connection.close()
 
 
@@ -315,6 +328,10 @@ def main():
                 results["changes"].append(row)
                 print(".", end="", flush=True, file=sys.stderr)
             if others == CPU_SERVICES:
+                bare = Bare(site)
+                bare.follow()
+                results["cpu"]["bare"] = measure_cpu(site, bare, rounds)
+                bare.close()
                 results["cpu"]["none"] = measure_cpu(site, NoProxy(), rounds)
         print(file=sys.stderr)
     finally:
