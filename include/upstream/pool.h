@@ -157,7 +157,7 @@ struct endpoint_ejection {
 struct endpoint_ejection endpoint_ejection_read(const struct endpoint *endpoint,
                                                 unsigned worker_count, uint64_t now_ms);
 
-// Control thread, once no connection belongs to it; NULL is ignored.
-void endpoint_pool_free(struct endpoint_pool *pool);
+// All workers' pools of it. Control thread, once no connection belongs to them.
+void endpoint_pools_free(struct endpoint *endpoint);
 // Control thread: no worker has a connection to the endpoint.
 bool endpoint_is_unused(const struct endpoint *endpoint, unsigned worker_count);

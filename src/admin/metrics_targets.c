@@ -58,8 +58,7 @@ static uint64_t counter_at(const struct target *target, unsigned worker_count, s
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < worker_count; i++) {
-        const struct target_counters *counters = atomic_load_explicit(
-            (_Atomic(struct target_counters *) *)&target->counters[i], memory_order_acquire);
+        const struct target_counters *counters = target_counters_at(target, i);
         if (counters)
             sum += counter_get(
                 (const _Atomic uint64_t *)(const void *)((const char *)counters + offset));

@@ -74,9 +74,8 @@ static const struct target_figures *figures_of(const struct target *target)
 static void write_tls_failure(struct buf *out, const struct target *target)
 {
     const struct endpoint *endpoint = target ? target->endpoint : NULL;
-    const char *failure = endpoint && endpoint->tls
-                              ? atomic_load_explicit(&endpoint->tls->failure, memory_order_relaxed)
-                              : NULL;
+    const struct endpoint_tls *tls = endpoint ? endpoint_tls(endpoint) : NULL;
+    const char *failure = tls ? atomic_load_explicit(&tls->failure, memory_order_relaxed) : NULL;
     if (failure)
         json_field_str(out, "tls_failure", str_of(failure));
 }

@@ -126,8 +126,9 @@ static struct service_sums *service_get(struct sampler *sampler, struct str name
 
 static struct sample *sample_get(struct sampler *sampler, struct target *target)
 {
-    if (target->sample)
-        return target->sample;
+    struct target_use *use = target_use(target);
+    if (use->sample)
+        return use->sample;
     struct sample *sample = mem_zalloc(sizeof *sample);
     struct service_sums *service = sample ? service_get(sampler, target->rule->service) : NULL;
     if (!service) {
@@ -139,7 +140,7 @@ static struct sample *sample_get(struct sampler *sampler, struct target *target)
     service->refs++;
     list_init(&sample->link);
     list_push_back(&sampler->samples, &sample->link);
-    target->sample = sample;
+    use->sample = sample;
     return sample;
 }
 
@@ -264,7 +265,7 @@ static size_t blocks_of(const struct sampler *sampler, struct target *target,
 {
     size_t count = 0;
     for (unsigned i = 0; i < sampler->worker_count; i++) {
-        blocks[count] = atomic_load_explicit(&target->counters[i], memory_order_acquire);
+        blocks[count] = target_counters_at(target, i);
         count += blocks[count] != NULL;
     }
     return count;
@@ -362,7 +363,7 @@ static void take_used(struct sampler *sampler)
     struct used_targets *used = &targets_cell(sampler->targets)->used;
     struct target *target = used_targets_take(used);
     while (target) {
-        struct target *next = target->next_used;
+        struct target *next = target_use(target)->next;
         // Without memory, next time: nothing is lost, the counters keep counting.
         if (!sample_get(sampler, target))
             used_targets_add(used, target);
@@ -461,7 +462,7 @@ void sampler_tick(struct sampler *sampler, uint64_t now_ms)
 
 struct target *sampler_next(const struct sampler *sampler, const struct target *previous)
 {
-    const struct sample *before = previous ? previous->sample : NULL;
+    const struct sample *before = previous ? target_use(previous)->sample : NULL;
     const struct list *node = before ? before->link.next : sampler->samples.next;
     while (node != &sampler->samples && target_is_retired(SAMPLE_OF(node)->target))
         node = node->next;
@@ -475,13 +476,15 @@ uint64_t sampler_tick_count(const struct sampler *sampler)
 
 const struct target_figures *sampler_figures(const struct target *target)
 {
-    const struct sample *sample = target->sample;
+    const struct target_use *use = target_use(target);
+    const struct sample *sample = use ? use->sample : NULL;
     return sample && sample->changed_at > 0 ? &sample->figures : NULL;
 }
 
 uint64_t sampler_changed_at(const struct target *target)
 {
-    const struct sample *sample = target->sample;
+    const struct target_use *use = target_use(target);
+    const struct sample *sample = use ? use->sample : NULL;
     return sample ? sample->changed_at : 0;
 }
 

@@ -122,8 +122,7 @@ uint64_t series_add_target(struct hist_sum *hist, const struct target *target,
 {
     uint64_t sum_us = 0;
     for (unsigned i = 0; i < worker_count; i++) {
-        const struct target_counters *counters = atomic_load_explicit(
-            (_Atomic(struct target_counters *) *)&target->counters[i], memory_order_acquire);
+        const struct target_counters *counters = target_counters_at(target, i);
         for (unsigned slot = 0; counters && slot < CODE_SLOTS; slot++) {
             unsigned code;
             const struct hist *own = code_hists_at(&counters->durations, slot, &code);

@@ -58,8 +58,7 @@ static bool is_ejected(const struct exchange *exchange, const struct target *tar
 {
     if (!target->endpoint)
         return false;
-    struct endpoint_pool *pool =
-        atomic_load_explicit(&target->endpoint->pools[exchange->worker->id], memory_order_relaxed);
+    struct endpoint_pool *pool = endpoint_pool_of(target->endpoint, exchange->worker->id);
     return pool && !endpoint_pool_admits(pool, now_ms, exchange->is_idempotent);
 }
 
@@ -443,7 +442,7 @@ static bool is_shortage(int rc)
 static enum try_failure how_sending_failed(const struct exchange *exchange)
 {
     const struct upstream_conn *conn = exchange->conn;
-    if (conn && conn->pool->endpoint->tls)
+    if (conn && endpoint_tls(conn->pool->endpoint))
         return conn->is_reused ? TRY_STALE : TRY_FAILED;
     return TRY_UNSENT;
 }

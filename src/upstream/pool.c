@@ -32,27 +32,48 @@ void upstream_init(struct upstream *upstream, struct net_loop *loop, unsigned wo
     list_init(&upstream->conns);
 }
 
-struct endpoint_pool *upstream_pool_of(struct upstream *upstream, struct endpoint *endpoint)
+// The first worker's stays.
+static _Atomic(struct endpoint_pool *) *pools_of(struct endpoint *endpoint)
 {
-    struct endpoint_pool *pool =
-        atomic_load_explicit(&endpoint->pools[upstream->worker], memory_order_relaxed);
-    if (LIKELY(pool))
-        return pool;
-    pool = mem_zalloc(sizeof *pool);
+    _Atomic(struct endpoint_pool *) *present =
+        atomic_load_explicit(&endpoint->pools, memory_order_acquire);
+    if (present)
+        return present;
+    _Atomic(struct endpoint_pool *) *pools =
+        mem_zalloc_array(endpoint->worker_count, sizeof *pools);
+    if (!pools || atomic_compare_exchange_strong(&endpoint->pools, &present, pools))
+        return pools;
+    mem_free(pools);
+    return present;
+}
+
+static struct endpoint_pool *make_pool(struct upstream *upstream, struct endpoint *endpoint)
+{
+    _Atomic(struct endpoint_pool *) *pools = pools_of(endpoint);
+    struct endpoint_pool *pool = pools ? mem_zalloc(sizeof *pool) : NULL;
     if (!pool)
         return NULL;
     pool->endpoint = endpoint;
     list_init(&pool->idle);
-    atomic_store_explicit(&endpoint->pools[upstream->worker], pool, memory_order_release);
+    atomic_store_explicit(&pools[upstream->worker], pool, memory_order_release);
     return pool;
 }
 
-void endpoint_pool_free(struct endpoint_pool *pool)
+struct endpoint_pool *upstream_pool_of(struct upstream *upstream, struct endpoint *endpoint)
 {
-    if (!pool)
-        return;
-    tls_session_free(pool->tls_session);
-    mem_free(pool);
+    struct endpoint_pool *pool = endpoint_pool_of(endpoint, upstream->worker);
+    return LIKELY(pool) ? pool : make_pool(upstream, endpoint);
+}
+
+void endpoint_pools_free(struct endpoint *endpoint)
+{
+    for (unsigned i = 0; i < endpoint->worker_count; i++) {
+        struct endpoint_pool *pool = endpoint_pool_of(endpoint, i);
+        if (pool)
+            tls_session_free(pool->tls_session);
+        mem_free(pool);
+    }
+    mem_free(atomic_load_explicit(&endpoint->pools, memory_order_acquire));
 }
 
 static void count_conn(struct endpoint_pool *pool, int change)
@@ -64,8 +85,7 @@ static void count_conn(struct endpoint_pool *pool, int change)
 bool endpoint_is_unused(const struct endpoint *endpoint, unsigned worker_count)
 {
     for (unsigned i = 0; i < worker_count; i++) {
-        struct endpoint_pool *pool = atomic_load_explicit(
-            (_Atomic(struct endpoint_pool *) *)&endpoint->pools[i], memory_order_acquire);
+        struct endpoint_pool *pool = endpoint_pool_of(endpoint, i);
         if (pool && atomic_load_explicit(&pool->conn_count, memory_order_acquire) != 0)
             return false;
     }
@@ -98,7 +118,7 @@ static void on_sock_closed(struct sock *sock)
 // Stored only when it is another one: all workers read the endpoint.
 static void note_tls_failure(struct endpoint *endpoint, const char *failure)
 {
-    struct endpoint_tls *tls = endpoint->tls;
+    struct endpoint_tls *tls = endpoint_tls(endpoint);
     if (tls && atomic_load_explicit(&tls->failure, memory_order_relaxed) != failure)
         atomic_store_explicit(&tls->failure, failure, memory_order_relaxed);
 }
@@ -262,13 +282,14 @@ static int start_tls(struct upstream_conn *conn)
 {
     const struct upstream_config *config = conn->upstream->config;
     struct endpoint_pool *pool = conn->pool;
+    const struct endpoint_tls *tls = endpoint_tls(pool->endpoint);
     struct tls_peer peer = {
         .name = endpoint_tls_name(pool->endpoint),
-        .skips_verify = pool->endpoint->tls->skips_verify,
+        .skips_verify = tls->skips_verify,
         .handshake_timeout_ms = config->tls_handshake_timeout_ms,
         .session = &pool->tls_session,
     };
-    return tls_start_client(&conn->sock, pool->endpoint->tls->context, &peer);
+    return tls_start_client(&conn->sock, tls->context, &peer);
 }
 
 struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoint_pool *pool,
@@ -299,7 +320,7 @@ struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoin
     list_push_back(&upstream->conns, &conn->link);
     upstream->conn_count++;
     count_conn(pool, 1);
-    if (pool->endpoint->tls && start_tls(conn) != 0) {
+    if (endpoint_tls(pool->endpoint) && start_tls(conn) != 0) {
         close_conn(conn, false);
         return NULL;
     }
@@ -407,8 +428,7 @@ struct endpoint_ejection endpoint_ejection_read(const struct endpoint *endpoint,
 {
     struct endpoint_ejection told = {0};
     for (unsigned i = 0; endpoint && i < worker_count; i++) {
-        const struct endpoint_pool *pool = atomic_load_explicit(
-            (_Atomic(struct endpoint_pool *) *)&endpoint->pools[i], memory_order_acquire);
+        const struct endpoint_pool *pool = endpoint_pool_of(endpoint, i);
         uint64_t until_ms = pool ? ejection_until_ms(&pool->ejection) : 0;
         if (until_ms <= now_ms || !is_of_this_life(pool))
             continue;

@@ -80,9 +80,10 @@ static struct target *target_of(struct index_link *link)
 static void free_endpoint(struct targets *targets, struct endpoint *endpoint)
 {
     resolve_stop(endpoint);
-    for (unsigned i = 0; i < targets->worker_count; i++)
-        endpoint_pool_free(atomic_load_explicit(&endpoint->pools[i], memory_order_acquire));
-    slab_free(&targets->slab, endpoint, endpoint->size);
+    endpoint_pools_free(endpoint);
+    const struct endpoint_tls *tls = endpoint_tls(endpoint);
+    size_t size = endpoint->host_at + endpoint->host_len + (tls ? tls->name.len : 0);
+    slab_free(&targets->slab, endpoint, size);
 }
 
 static void put_endpoint(struct targets *targets, struct endpoint *endpoint)
@@ -183,11 +184,12 @@ static uint64_t hash_of_endpoint(const struct route_def *def)
 static bool is_endpoint_of(const struct endpoint *endpoint, const struct route_def *def)
 {
     bool is_tls = def->scheme == ROUTE_SCHEME_HTTPS;
-    if (endpoint->port != def->dst_port || !endpoint->tls == is_tls ||
+    const struct endpoint_tls *tls = endpoint_tls(endpoint);
+    if (endpoint->port != def->dst_port || !tls == is_tls ||
         !str_eq(endpoint_host(endpoint), route_def_dst_host(def)))
         return false;
-    return !is_tls || (endpoint->tls->skips_verify == def->rule->skips_tls_verify &&
-                       str_eq(endpoint->tls->name, tls_name_of(def)));
+    return !is_tls || (tls->skips_verify == def->rule->skips_tls_verify &&
+                       str_eq(tls->name, tls_name_of(def)));
 }
 
 static struct str put_str(char **at, struct str s)
@@ -199,30 +201,29 @@ static struct str put_str(char **at, struct str s)
     return copy;
 }
 
-// One allocation: the struct, the pools, what TLS needs, a literal address, the texts.
+// One allocation: the struct, what TLS needs, a literal address, the texts.
 static struct endpoint *new_endpoint(struct targets *targets, const struct route_def *def)
 {
     bool is_tls = def->scheme == ROUTE_SCHEME_HTTPS;
     struct str host = route_def_dst_host(def), name = tls_name_of(def);
     struct endpoint *endpoint;
+    struct endpoint_tls *tls = NULL;
     struct endpoint_addresses *literal;
-    size_t pools = targets->worker_count * sizeof endpoint->pools[0];
-    size_t tls = is_tls ? sizeof *endpoint->tls : 0;
     struct sockaddr_storage address;
     size_t addresses = 0;
     if (addr_from_literal(host, def->dst_port, &address))
         addresses = sizeof *literal + addr_len((const struct sockaddr *)&address);
-    size_t size = sizeof *endpoint + pools + tls + addresses + host.len + name.len;
+    size_t size = sizeof *endpoint + (is_tls ? sizeof *tls : 0) + addresses + host.len + name.len;
     endpoint = slab_alloc(&targets->slab, size);
     if (!endpoint)
         return NULL;
-    endpoint->size = (uint16_t)MIN(size, UINT16_MAX);
-    char *at = (char *)endpoint->pools + pools;
+    char *at = (char *)(endpoint + 1);
     if (is_tls) {
-        endpoint->tls = (struct endpoint_tls *)(void *)at;
-        endpoint->tls->context = targets->tls;
-        endpoint->tls->skips_verify = def->rule->skips_tls_verify;
-        at += tls;
+        tls = (struct endpoint_tls *)(void *)at;
+        tls->context = targets->tls;
+        tls->skips_verify = def->rule->skips_tls_verify;
+        endpoint->tls_at = (uint16_t)(at - (char *)endpoint);
+        at += sizeof *tls;
     }
     if (addresses > 0) {
         literal = (struct endpoint_addresses *)(void *)at;
@@ -234,8 +235,9 @@ static struct endpoint *new_endpoint(struct targets *targets, const struct route
     endpoint->host_at = (uint16_t)(at - (char *)endpoint);
     endpoint->host_len = (uint16_t)put_str(&at, host).len;
     if (is_tls)
-        endpoint->tls->name = put_str(&at, name);
+        tls->name = put_str(&at, name);
     endpoint->port = def->dst_port;
+    endpoint->worker_count = (uint8_t)targets->worker_count;
     endpoint->link.refs = 1;
     if (addresses > 0 || resolve_start(targets->loop, endpoint) == 0)
         return endpoint;
@@ -277,24 +279,29 @@ static void forget_used(struct targets *targets, const struct target *target)
     struct target *next = used_targets_take(&targets->cell.used);
     while (next) {
         struct target *one = next;
-        next = one->next_used;
+        next = target_use(one)->next;
         if (one != target)
             used_targets_add(&targets->cell.used, one);
     }
 }
 
+static size_t size_of_target(const struct target *target)
+{
+    size_t behind = target->header_in_dst == target->dst_len ? target->header_len : 0;
+    return offsetof(struct target, text) + target->dst_len + behind;
+}
+
 static void free_target(struct targets *targets, struct target *target)
 {
-    if (atomic_load_explicit(&target->is_used, memory_order_relaxed) && !target->sample)
+    const struct target_use *use = target_use(target);
+    if (use && !use->sample)
         forget_used(targets, target);
     if (targets->on_free)
         targets->on_free(targets->on_free_ctx, target);
     put_endpoint(targets, target->endpoint);
-    for (unsigned i = 0; i < targets->worker_count; i++)
-        target_counters_free(atomic_load_explicit(&target->counters[i], memory_order_acquire));
-    mem_free(target->sample);
+    target_use_free(target);
     route_rule_unref(target->rule);
-    slab_free(&targets->slab, target, target->size);
+    slab_free(&targets->slab, target, size_of_target(target));
 }
 
 static bool can_be_proxied_to(const struct route_def *def)
@@ -324,8 +331,8 @@ static bool is_target_of(const struct target *target, const struct route_def *de
           str_eq(own->path, rule->path) && own->skips_tls_verify == rule->skips_tls_verify &&
           !own->redirect_code == !rule->redirect_code))
         return false;
-    const struct endpoint *endpoint = target->endpoint;
-    return !endpoint || !endpoint->tls || str_eq(endpoint->tls->name, tls_name_of(def));
+    const struct endpoint_tls *tls = target->endpoint ? endpoint_tls(target->endpoint) : NULL;
+    return !tls || str_eq(tls->name, tls_name_of(def));
 }
 
 // The Host that host=dst sends is what the URL says: the port only where it is written.
@@ -375,20 +382,18 @@ static struct target *new_target(struct targets *targets, const struct route_def
     size_t header_in_dst = header.ptr ? (size_t)(header.ptr - dst.ptr) : dst.len;
     if (!header.ptr)
         header = str_make(text, print_host_header(def, text, sizeof text));
-    struct target *target;
-    size_t counters = targets->worker_count * sizeof target->counters[0];
-    size_t size = sizeof *target + counters + dst.len + (header_in_dst == dst.len ? header.len : 0);
-    target = slab_alloc(&targets->slab, size);
+    bool is_behind = header_in_dst == dst.len;
+    size_t size = offsetof(struct target, text) + dst.len + (is_behind ? header.len : 0);
+    struct target *target = slab_alloc(&targets->slab, size);
     if (!target)
         return NULL;
-    target->size = (uint16_t)MIN(size, UINT16_MAX);
-    char *at = (char *)target->counters + counters;
-    target->dst_at = (uint16_t)(at - (char *)target);
+    char *at = target->text;
     target->dst_len = (uint16_t)put_str(&at, dst).len;
     target->header_in_dst = (uint16_t)header_in_dst;
     target->header_len = (uint16_t)header.len;
-    if (header_in_dst == dst.len)
+    if (is_behind)
         put_str(&at, header);
+    target->worker_count = (uint8_t)targets->worker_count;
     target->rule = route_rule_ref(def->rule);
     target->link.refs = 1;
     return target;
@@ -530,8 +535,7 @@ static void collect_tables(struct targets *targets)
 static bool is_in_flight(const struct targets *targets, struct target *target)
 {
     for (unsigned i = 0; i < targets->worker_count; i++) {
-        struct target_counters *counters =
-            atomic_load_explicit(&target->counters[i], memory_order_acquire);
+        struct target_counters *counters = target_counters_at(target, i);
         if (counters && atomic_load_explicit(&counters->in_flight, memory_order_acquire) != 0)
             return true;
     }

@@ -5,9 +5,10 @@
 
 void used_targets_add(struct used_targets *used, struct target *target)
 {
-    target->next_used = atomic_load_explicit(&used->newest, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&used->newest, &target->next_used, target,
-                                                  memory_order_release, memory_order_relaxed)) {
+    struct target **next = &target_use(target)->next;
+    *next = atomic_load_explicit(&used->newest, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&used->newest, next, target, memory_order_release,
+                                                  memory_order_relaxed)) {
     }
 }
 
@@ -16,26 +17,58 @@ struct target *used_targets_take(struct used_targets *used)
     return atomic_exchange_explicit(&used->newest, NULL, memory_order_acquire);
 }
 
-struct target_counters *target_counters_of(struct target *target, unsigned worker,
-                                           struct used_targets *used)
+// The first worker's stays.
+static struct target_use *make_use(struct target *target, struct used_targets *used)
 {
-    struct target_counters *counters =
-        atomic_load_explicit(&target->counters[worker], memory_order_relaxed);
-    if (LIKELY(counters))
-        return counters;
-    counters = mem_zalloc(sizeof *counters);
+    struct target_use *use =
+        mem_zalloc(sizeof *use + target->worker_count * sizeof use->counters[0]);
+    struct target_use *present = NULL;
+    if (!use)
+        return NULL;
+    if (!atomic_compare_exchange_strong(&target->use, &present, use)) {
+        mem_free(use);
+        return present;
+    }
+    used_targets_add(used, target);
+    return use;
+}
+
+static struct target_counters *make_counters(struct target *target, unsigned worker,
+                                             struct used_targets *used)
+{
+    struct target_counters *counters = mem_zalloc(sizeof *counters);
+    struct target_use *use = target_use(target);
+    if (counters && !use)
+        use = make_use(target, used);
+    if (!use) {
+        mem_free(counters);
+        return NULL;
+    }
     // The control thread reads the block as soon as it sees the pointer.
-    atomic_store_explicit(&target->counters[worker], counters, memory_order_release);
-    if (counters && !atomic_exchange(&target->is_used, true))
-        used_targets_add(used, target);
+    atomic_store_explicit(&use->counters[worker], counters, memory_order_release);
     return counters;
 }
 
-void target_counters_free(struct target_counters *counters)
+struct target_counters *target_counters_of(struct target *target, unsigned worker,
+                                           struct used_targets *used)
 {
-    if (counters)
-        code_hists_fini(&counters->durations);
-    mem_free(counters);
+    struct target_counters *counters = target_counters_at(target, worker);
+    return LIKELY(counters) ? counters : make_counters(target, worker, used);
+}
+
+void target_use_free(struct target *target)
+{
+    struct target_use *use = target_use(target);
+    if (!use)
+        return;
+    for (unsigned i = 0; i < target->worker_count; i++) {
+        struct target_counters *counters = target_counters_at(target, i);
+        if (counters)
+            code_hists_fini(&counters->durations);
+        mem_free(counters);
+    }
+    mem_free(use->sample);
+    mem_free(use);
 }
 
 void target_totals_read(const struct target *target, unsigned worker_count,
@@ -43,8 +76,7 @@ void target_totals_read(const struct target *target, unsigned worker_count,
 {
     *totals = (struct target_totals){0};
     for (unsigned i = 0; i < worker_count; i++) {
-        const struct target_counters *counters = atomic_load_explicit(
-            (_Atomic(struct target_counters *) *)&target->counters[i], memory_order_acquire);
+        const struct target_counters *counters = target_counters_at(target, i);
         if (counters)
             target_totals_add(totals, counters);
     }

@@ -301,7 +301,7 @@ static bool is_at_rest(void)
 {
     struct target *target = NULL;
     while ((target = targets_next(targets, target))) {
-        const struct target_counters *counters = atomic_load(&target->counters[0]);
+        const struct target_counters *counters = target_counters_at(target, 0);
         if (counters && counter_get(&counters->in_flight) != 0)
             return false;
     }

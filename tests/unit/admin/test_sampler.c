@@ -253,10 +253,10 @@ static void test_shortage_loses_nothing(void **state)
     for (int64_t allocations = 0; allocations < 12; allocations++) {
         struct target *a = world_target(world, A);
         struct target *b = world_target(world, B);
-        mem_free(a->sample); // as new
-        mem_free(b->sample);
-        a->sample = NULL;
-        b->sample = NULL;
+        mem_free(target_use(a)->sample); // as new
+        mem_free(target_use(b)->sample);
+        target_use(a)->sample = NULL;
+        target_use(b)->sample = NULL;
         used_targets_take(used);
         used_targets_add(used, a);
         used_targets_add(used, b);

@@ -50,10 +50,12 @@ static void what_came_up_anew_is_in_use_again(void **state)
 static void what_is_told_of_an_ejection(void **state)
 {
     (void)state;
-    struct endpoint *endpoint = mem_zalloc(sizeof *endpoint + 2 * sizeof endpoint->pools[0]);
+    struct endpoint *endpoint = mem_zalloc(sizeof *endpoint);
     assert_non_null(endpoint);
+    _Atomic(struct endpoint_pool *) pools[2] = {0};
     struct endpoint_pool pool = {.endpoint = endpoint};
-    atomic_store(&endpoint->pools[1], &pool); // worker 0 has none
+    atomic_store(&pools[1], &pool); // worker 0 has none
+    atomic_store(&endpoint->pools, pools);
     uint64_t now_ms = net_loop_now_ms(&loop);
     assert_int_equal(endpoint_ejection_read(endpoint, 2, now_ms).workers, 0);
     for (unsigned i = 0; i < config.eject.failures; i++)

@@ -141,8 +141,8 @@ static void a_target_is_told_of_with_its_first_request(void **state)
         assert_non_null(target_counters_of(first, 1, used));
     }
     assert_ptr_equal(used_targets_take(used), second);
-    assert_ptr_equal(second->next_used, first);
-    assert_null(first->next_used);
+    assert_ptr_equal(target_use(second)->next, first);
+    assert_null(target_use(first)->next);
     assert_non_null(target_counters_of(first, 0, used));
     assert_null(used_targets_take(used)); // once
 }
@@ -158,7 +158,7 @@ static void a_target_that_goes_is_no_more_among_the_used(void **state)
     publish("web", "http://127.0.0.1:2/", NULL);
     assert_int_equal(targets_count(targets), 1);
     assert_ptr_equal(used_targets_take(used), stays);
-    assert_null(stays->next_used);
+    assert_null(target_use(stays)->next);
 }
 
 static void a_target_that_comes_back_is_the_same(void **state)
