@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -23,8 +24,11 @@ enum route_strategy { ROUTE_PICK_RANDOM, ROUTE_PICK_ROUND_ROBIN };
 struct route_target {
     const struct route_def *def; // pinned by the table and by `target`
     struct target *target;       // counters, address, state; given by the bind callback
-    double weight;               // effective share, 0..1
-    double fixed_weight;         // as set by tag or `route weight`; 0: dynamic
+};
+
+struct route_weight {
+    double share; // effective, 0..1
+    double fixed; // as set by tag or `route weight`; 0: dynamic
 };
 
 struct route_state; // survives table versions: the round-robin cursor
@@ -35,10 +39,21 @@ struct route {
     struct route_target *targets; // the first up_count take traffic, the others are down
     uint32_t up_count;
     uint32_t count;
-    const uint32_t *ring; // ring_len indexes into targets; NULL: the targets in order
-    uint32_t ring_len;    // number of slots also when ring is NULL
+    const uint32_t *ring;               // ring_len indexes into targets; NULL: the targets in order
+    uint32_t ring_len;                  // number of slots also when ring is NULL
+    const struct route_weight *weights; // of all targets; NULL, as mostly: equal shares
     struct route_state *state;
 };
+
+// Of one of a route's targets.
+static inline struct route_weight route_weight_of(const struct route *route,
+                                                  const struct route_target *target)
+{
+    ptrdiff_t at = target - route->targets;
+    if (route->weights)
+        return route->weights[at];
+    return (struct route_weight){.share = at < route->up_count ? 1 / (double)route->up_count : 0};
+}
 
 // Walks the candidate hosts of one lookup; on the caller's stack, set up by table_lookup_start. May
 // be copied. All but path is private to table.c.

@@ -49,7 +49,7 @@ void rows_write_fixed(struct buf *out, const struct route *route,
         }
         buf_append_char(out, ']');
     }
-    json_field_f64(out, "weight", route_target->weight);
+    json_field_f64(out, "weight", route_weight_of(route, route_target).share);
 }
 
 void rows_write_origin(struct buf *out, const struct route_def *def)

@@ -90,10 +90,11 @@ struct candidate {
 // Buffers that are kept from route to route.
 struct workspace {
     struct candidate *candidates;
-    struct share *shares;
+    struct share *shares; // of those that are up, if has_weights
     uint32_t *slots;
     size_t cap;
     size_t count;
+    bool has_weights; // some candidate; else all that are up have equal shares
     // duplicate.c: the last candidate of each chain, by its number; how many are in chains, and how
     // many were ever looked at.
     uint32_t *chains;

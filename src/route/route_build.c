@@ -261,17 +261,38 @@ static int note_unknown_auth(const struct routes *routes, struct path_entry *ent
     return 0;
 }
 
+static void share_out(struct workspace *work, size_t up_count)
+{
+    work->has_weights = false;
+    for (size_t i = 0; i < work->count && !work->has_weights; i++)
+        work->has_weights =
+            !route_weight_eq(work->candidates[i].fixed, 0) || work->candidates[i].is_none;
+    if (!work->has_weights)
+        return;
+    for (size_t i = 0; i < up_count; i++)
+        work->shares[i] = (struct share){work->candidates[i].fixed, work->candidates[i].is_none, 0};
+    weight_share_out(work->shares, up_count);
+}
+
+static struct route_weight weight_of(const struct workspace *work, size_t i, size_t up_count)
+{
+    return (struct route_weight){.share = i < up_count ? work->shares[i].weight : 0,
+                                 .fixed = work->candidates[i].fixed};
+}
+
 static bool is_as_before(const struct route_node *node, const struct workspace *work,
                          size_t up_count)
 {
-    if (!node || node->route.count != work->count || node->route.up_count != up_count)
+    if (!node || node->route.count != work->count || node->route.up_count != up_count ||
+        !node->route.weights == work->has_weights)
         return false;
     for (size_t i = 0; i < work->count; i++) {
-        const struct route_target *old = &node->targets[i];
-        double weight = i < up_count ? work->shares[i].weight : 0;
-        if (!route_weight_eq(old->weight, weight) ||
-            !route_weight_eq(old->fixed_weight, work->candidates[i].fixed) ||
-            !route_def_eq(old->def, work->candidates[i].def))
+        if (!route_def_eq(node->targets[i].def, work->candidates[i].def))
+            return false;
+        if (!work->has_weights)
+            continue;
+        struct route_weight old = node->route.weights[i], weight = weight_of(work, i, up_count);
+        if (!route_weight_eq(old.share, weight.share) || !route_weight_eq(old.fixed, weight.fixed))
             return false;
     }
     return true;
@@ -306,15 +327,15 @@ static int take_ring(struct routes *routes, struct route_node *node)
 {
     struct workspace *work = &routes->work;
     struct route *route = &node->route;
-    bool has_weights = false;
+    bool needs_ring = false;
     uint32_t total = 0;
-    for (uint32_t i = 0; i < route->up_count; i++) {
-        has_weights = has_weights || work->shares[i].fixed > 0 || work->shares[i].is_none;
+    for (uint32_t i = 0; i < route->up_count && work->has_weights; i++) {
+        needs_ring = needs_ring || work->shares[i].fixed > 0 || work->shares[i].is_none;
         work->slots[i] = weight_slots(work->shares[i].weight);
         total += work->slots[i];
     }
-    route->ring_len = has_weights ? total : route->up_count;
-    if (!has_weights || total == 0)
+    route->ring_len = needs_ring ? total : route->up_count;
+    if (!needs_ring || total == 0)
         return 0;
     node->ring = ring_get(&routes->rings, work->slots, route->up_count);
     if (!node->ring)
@@ -343,13 +364,13 @@ static void hash_rule(struct rule_hash *hash, const struct route_rule *rule)
         hash->content = hash_str(rule->tags[i], hash->content);
 }
 
-static uint64_t digest_of(const struct route_target *target, uint64_t identity, uint64_t rule,
-                          uint64_t before)
+static uint64_t digest_of(const struct route_def *def, struct route_weight weight,
+                          uint64_t identity, uint64_t rule, uint64_t before)
 {
     struct {
         uint64_t identity, rule, health;
-        double weight, fixed_weight;
-    } content = {identity, rule, target->def->health, target->weight, target->fixed_weight};
+        struct route_weight weight;
+    } content = {identity, rule, def->health, weight};
     return hash_bytes(&content, sizeof content, before);
 }
 
@@ -368,15 +389,12 @@ static int take_targets(struct routes *routes, struct route_node *node)
     for (size_t i = 0; i < work->count; i++) {
         struct route_def *def = work->candidates[i].def;
         struct route_target *target = &node->targets[i];
-        *target = (struct route_target){
-            .def = route_def_ref(def),
-            .weight = i < node->route.up_count ? work->shares[i].weight : 0,
-            .fixed_weight = work->candidates[i].fixed,
-        };
+        target->def = route_def_ref(def);
         node->route.count++;
         hash_rule(&rule, def->rule);
         uint64_t identity = hash_str(route_def_dst(def), rule.identity);
-        node->digest = digest_of(target, identity, rule.content, node->digest);
+        struct route_weight weight = route_weight_of(&node->route, target);
+        node->digest = digest_of(def, weight, identity, rule.content, node->digest);
         work->unbound[work->unbound_count++] = (struct routes_unbound){target, identity};
         if (work->unbound_count == ROUTES_BIND_TOGETHER && routes_bind(routes) != 0)
             return ERR_NOMEM;
@@ -384,11 +402,21 @@ static int take_targets(struct routes *routes, struct route_node *node)
     return 0;
 }
 
+static void take_weights(struct route_node *node, const struct workspace *work)
+{
+    struct route_weight *weights = (void *)(node->targets + work->count); // in this allocation
+    for (size_t i = 0; i < work->count && work->has_weights; i++)
+        weights[i] = weight_of(work, i, node->route.up_count);
+    node->route.weights = work->has_weights ? weights : NULL;
+}
+
 static struct route_node *make_node(struct routes *routes, const struct path_entry *entry,
                                     size_t up_count, uint64_t version)
 {
     const struct workspace *work = &routes->work;
-    struct route_node *node = mem_zalloc(sizeof *node + work->count * sizeof node->targets[0]);
+    size_t targets = work->count * sizeof(struct route_target);
+    size_t weights = work->has_weights ? work->count * sizeof(struct route_weight) : 0;
+    struct route_node *node = mem_zalloc(sizeof *node + targets + weights);
     if (!node)
         return NULL;
     const struct route_def *def = work->candidates[0].def;
@@ -399,6 +427,7 @@ static struct route_node *make_node(struct routes *routes, const struct path_ent
     node->route.path = def->rule->path;
     node->route.targets = node->targets;
     node->route.up_count = (uint32_t)up_count;
+    take_weights(node, work);
     int rc = take_targets(routes, node);
     if (rc == 0)
         rc = take_state(node, entry->node);
@@ -451,9 +480,7 @@ int route_build(struct routes *routes, struct path_entry *entry, uint64_t versio
     if (rc != 0 || work->count == 0)
         return rc;
     size_t up_count = partition(work);
-    for (size_t i = 0; i < up_count; i++)
-        work->shares[i] = (struct share){work->candidates[i].fixed, work->candidates[i].is_none, 0};
-    weight_share_out(work->shares, up_count);
+    share_out(work, up_count);
     rc = note_shared(entry, work, up_count);
     if (rc == 0)
         rc = note_unknown_auth(routes, entry);

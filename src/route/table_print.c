@@ -8,12 +8,13 @@ static void print_route(const struct route *route, bool *is_first, struct buf *o
 {
     for (uint32_t i = 0; i < route->count; i++) {
         const struct route_target *target = &route->targets[i];
-        if (!(target->weight > 0))
+        struct route_weight weight = route_weight_of(route, target);
+        if (!(weight.share > 0))
             continue;
         if (!*is_first)
             buf_append_char(out, '\n');
         *is_first = false;
-        route_def_print(target->def, target->fixed_weight, out);
+        route_def_print(target->def, weight.fixed, out);
     }
 }
 
@@ -30,7 +31,7 @@ void table_print(const struct table *table, struct buf *out)
 // Slots on fabio's full ring; ours may be a shorter one that gives the same sequence.
 static uint32_t slots_of(const struct route *route, uint32_t target)
 {
-    return route->ring ? weight_slots(route->targets[target].weight) : target < route->ring_len;
+    return route->ring ? weight_slots(route->weights[target].share) : target < route->ring_len;
 }
 
 // Only those that take traffic, as fabio counts what lies on the ring.

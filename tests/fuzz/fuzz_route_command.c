@@ -47,10 +47,10 @@ static void check_route(const struct route *route)
     double sum = 0;
     require(route->count > 0 && route->up_count <= route->count);
     for (uint32_t i = 0; i < route->count; i++)
-        sum += route->targets[i].weight;
+        sum += route_weight_of(route, &route->targets[i]).share;
     require(route->up_count == 0 || sum < 1.000001);
     for (uint32_t i = 0; route->ring && i < route->ring_len; i++)
-        require(route->ring[i] < route->up_count && route->targets[route->ring[i]].weight > 0);
+        require(route->ring[i] < route->up_count && route->weights[route->ring[i]].share > 0);
     const struct route_target *target =
         route_pick(route, ROUTE_PICK_RANDOM, 0x80000000U, NULL, NULL);
     require(!target == (route->ring_len == 0));

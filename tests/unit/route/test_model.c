@@ -182,12 +182,12 @@ static void compare_weights(const struct table *table, const struct model *model
             while (i < model->count && (strcmp(model->at[i].host, route->host.ptr) != 0 ||
                                         strcmp(model->at[i].path, route->path.ptr) != 0))
                 i++;
-            double difference =
-                i < model->count ? route->targets[k].weight - model->at[i].weight : 1;
+            double share = route_weight_of(route, &route->targets[k]).share;
+            double difference = i < model->count ? share - model->at[i].weight : 1;
             if (difference > 1e-9 || difference < -1e-9) {
                 explain(input);
                 fail_msg("%s%s: target %u has weight %f", route->host.ptr, route->path.ptr, k,
-                         route->targets[k].weight);
+                         share);
             }
         }
     }

@@ -164,8 +164,8 @@ static void down_targets_own_their_route_but_take_nothing(void **state)
     assert_int_equal(route->up_count, 2);
     assert_int_equal(route->targets[0].def->dst_port, 2);
     assert_int_equal(route->targets[2].def->dst_port, 3);
-    assert_true(route->targets[2].weight == 0);
-    assert_float_equal(route->targets[0].weight, 0.5, 1e-9);
+    assert_true(route_weight_of(route, &route->targets[2]).share == 0);
+    assert_float_equal(route_weight_of(route, &route->targets[0]).share, 0.5, 1e-9);
     route = find(table, "b", "/"); // does not fall through to t
     assert_int_equal(route->count, 1);
     assert_int_equal(route->up_count, 0);
