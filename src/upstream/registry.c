@@ -205,7 +205,7 @@ static struct str put_str(char **at, struct str s)
 static struct endpoint *new_endpoint(struct targets *targets, const struct route_def *def)
 {
     bool is_tls = def->scheme == ROUTE_SCHEME_HTTPS;
-    struct str host = route_def_dst_host(def), name = tls_name_of(def);
+    struct str host = route_def_dst_host(def), name = is_tls ? tls_name_of(def) : STR_NULL;
     struct endpoint *endpoint;
     struct endpoint_tls *tls = NULL;
     struct endpoint_addresses *literal;
@@ -351,17 +351,14 @@ static size_t print_host_header(const struct route_def *def, char *out, size_t s
     return MIN((size_t)len, size - 1);
 }
 
-// Where the URL says "name" or "name:port" and nothing more; else NULL.
+// Where the URL says "name" or "name:port" and nothing more, and was kept as written; else NULL.
 static struct str written_authority(const struct route_def *def)
 {
     struct str dst = route_def_dst(def), host = route_def_dst_host(def);
-    ptrdiff_t colon = str_find_char(dst, ':');
-    struct str rest = str_from(dst, colon < 0 ? 0 : (size_t)colon);
-    if (host.len == 0 || !str_starts_with(rest, STR("://")))
+    size_t from = def->dst_host_at;
+    if (host.len == 0 || from < 3 || from >= dst.len || memcmp(dst.ptr + from - 3, "://", 3) != 0)
         return STR_NULL;
-    rest = str_from(rest, 3);
-    if (!str_starts_with(rest, host))
-        return STR_NULL;
+    struct str rest = str_from(dst, from);
     size_t end = host.len, digits = 0;
     if (end < rest.len && rest.ptr[end] == ':') {
         while (end + 1 + digits < rest.len && rest.ptr[end + 1 + digits] >= '0' &&
