@@ -10,15 +10,15 @@ struct str path_key(struct str host, struct str path)
     return str_make(host.ptr, host.len + 1 + path.len);
 }
 
-static struct host_entry *host_new(struct str name, bool are_globs_disabled)
+static struct host_entry *host_new(struct routes *routes, struct str name)
 {
-    struct host_entry *host = mem_zalloc(sizeof *host + name.len + 1);
+    struct host_entry *host = slab_alloc(&routes->host_slab, sizeof *host + name.len + 1);
     if (!host)
         return NULL;
     char *text = (char *)(host + 1);
     memcpy(text, name.ptr, name.len);
     host->name = str_make(text, name.len);
-    host->is_pattern = !are_globs_disabled && glob_is_pattern(name);
+    host->is_pattern = !routes->config.are_globs_disabled && glob_is_pattern(name);
     list_init(&host->changed_link);
     if (!host->is_pattern)
         return host;
@@ -30,7 +30,7 @@ static struct host_entry *host_new(struct str name, bool are_globs_disabled)
         host->bad_reason = str_dup(str_of(err.text));
     }
     if (!glob && !host->bad_reason) {
-        mem_free(host);
+        slab_free(&routes->host_slab, host, sizeof *host + name.len + 1);
         return NULL;
     }
     return host;
@@ -42,7 +42,7 @@ static void host_free(struct routes *routes, struct host_entry *host)
     list_remove(&host->changed_link);
     mem_free(host->bad_reason);
     mem_free(host->paths);
-    mem_free(host);
+    slab_free(&routes->host_slab, host, sizeof *host + host->name.len + 1);
 }
 
 static struct host_entry *host_get(struct routes *routes, struct str name)
@@ -50,7 +50,7 @@ static struct host_entry *host_get(struct routes *routes, struct str name)
     struct host_entry *host = map_get(&routes->hosts, name);
     if (host)
         return host;
-    host = host_new(name, routes->config.are_globs_disabled);
+    host = host_new(routes, name);
     if (!host)
         return NULL;
     if (map_put(&routes->hosts, host->name, host) == 0)
@@ -129,7 +129,7 @@ void entry_free(struct routes *routes, struct path_entry *entry)
     notes_fini(&entry->notes);
     notes_fini(&entry->next_notes);
     mem_free(entry->defs);
-    mem_free(entry);
+    slab_free(&routes->path_slab, entry, sizeof *entry + entry->key.len + 1);
     if (host->path_count == 0)
         host_free(routes, host);
 }
@@ -143,7 +143,7 @@ struct path_entry *entry_get(struct routes *routes, struct str host_name, struct
     struct host_entry *host = host_get(routes, host_name);
     if (!host)
         return NULL;
-    entry = mem_zalloc(sizeof *entry + key.len + 1);
+    entry = slab_alloc(&routes->path_slab, sizeof *entry + key.len + 1);
     if (!entry) {
         if (host->path_count == 0)
             host_free(routes, host);

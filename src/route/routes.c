@@ -22,6 +22,8 @@ struct routes *routes_new(const struct routes_config *config, const struct route
     map_init(&routes->services);
     map_init(&routes->hosts);
     map_init(&routes->paths);
+    slab_init(&routes->host_slab);
+    slab_init(&routes->path_slab);
     list_init(&routes->dirty);
     list_init(&routes->noted);
     list_init(&routes->changed_hosts);
@@ -86,6 +88,8 @@ void routes_free(struct routes *routes)
     map_fini(&routes->services);
     map_fini(&routes->hosts);
     map_fini(&routes->paths);
+    slab_fini(&routes->host_slab);
+    slab_fini(&routes->path_slab);
     command_list_free(routes->manual);
     mem_free(routes->command_refs);
     mem_free(routes->global_commands);
