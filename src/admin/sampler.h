@@ -3,8 +3,8 @@
 // quantiles, and sums per service that never fall. A sum per service must outlive its targets, else
 // each deployment would look to Prometheus like a counter reset; therefore what a target has gained
 // since the last reading is added to its service, and a vanished target takes nothing away. Control
-// thread only. The numbers of one target lie in target->use->sample, which the registry frees with the
-// target. Must be freed before the targets.
+// thread only. The numbers of one target lie in target->use->sample, which the registry frees with
+// the target. Must be freed before the targets.
 #pragma once
 
 #include <stdint.h>

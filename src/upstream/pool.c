@@ -278,11 +278,10 @@ struct upstream_conn *upstream_get_idle(struct upstream *upstream, struct endpoi
     return NULL;
 }
 
-static int start_tls(struct upstream_conn *conn)
+static int start_tls(struct upstream_conn *conn, const struct endpoint_tls *tls)
 {
     const struct upstream_config *config = conn->upstream->config;
     struct endpoint_pool *pool = conn->pool;
-    const struct endpoint_tls *tls = endpoint_tls(pool->endpoint);
     struct tls_peer peer = {
         .name = endpoint_tls_name(pool->endpoint),
         .skips_verify = tls->skips_verify,
@@ -320,7 +319,8 @@ struct upstream_conn *upstream_connect(struct upstream *upstream, struct endpoin
     list_push_back(&upstream->conns, &conn->link);
     upstream->conn_count++;
     count_conn(pool, 1);
-    if (endpoint_tls(pool->endpoint) && start_tls(conn) != 0) {
+    const struct endpoint_tls *tls = endpoint_tls(pool->endpoint);
+    if (tls && start_tls(conn, tls) != 0) {
         close_conn(conn, false);
         return NULL;
     }
