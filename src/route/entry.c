@@ -10,9 +10,19 @@ struct str path_key(struct str host, struct str path)
     return str_make(host.ptr, host.len + 1 + path.len);
 }
 
+static size_t host_size(struct str name)
+{
+    return sizeof(struct host_entry) + name.len + 1;
+}
+
+static size_t path_size(struct str key)
+{
+    return sizeof(struct path_entry) + key.len + 1;
+}
+
 static struct host_entry *host_new(struct routes *routes, struct str name)
 {
-    struct host_entry *host = slab_alloc(&routes->host_slab, sizeof *host + name.len + 1);
+    struct host_entry *host = slab_alloc(&routes->host_slab, host_size(name));
     if (!host)
         return NULL;
     char *text = (char *)(host + 1);
@@ -30,7 +40,7 @@ static struct host_entry *host_new(struct routes *routes, struct str name)
         host->bad_reason = str_dup(str_of(err.text));
     }
     if (!glob && !host->bad_reason) {
-        slab_free(&routes->host_slab, host, sizeof *host + name.len + 1);
+        slab_free(&routes->host_slab, host, host_size(name));
         return NULL;
     }
     return host;
@@ -42,7 +52,7 @@ static void host_free(struct routes *routes, struct host_entry *host)
     list_remove(&host->changed_link);
     mem_free(host->bad_reason);
     mem_free(host->paths);
-    slab_free(&routes->host_slab, host, sizeof *host + host->name.len + 1);
+    slab_free(&routes->host_slab, host, host_size(host->name));
 }
 
 static struct host_entry *host_get(struct routes *routes, struct str name)
@@ -129,7 +139,7 @@ void entry_free(struct routes *routes, struct path_entry *entry)
     notes_fini(&entry->notes);
     notes_fini(&entry->next_notes);
     mem_free(entry->defs);
-    slab_free(&routes->path_slab, entry, sizeof *entry + entry->key.len + 1);
+    slab_free(&routes->path_slab, entry, path_size(entry->key));
     if (host->path_count == 0)
         host_free(routes, host);
 }
@@ -143,7 +153,7 @@ struct path_entry *entry_get(struct routes *routes, struct str host_name, struct
     struct host_entry *host = host_get(routes, host_name);
     if (!host)
         return NULL;
-    entry = slab_alloc(&routes->path_slab, sizeof *entry + key.len + 1);
+    entry = slab_alloc(&routes->path_slab, path_size(key));
     if (!entry) {
         if (host->path_count == 0)
             host_free(routes, host);

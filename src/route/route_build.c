@@ -327,15 +327,20 @@ static int take_ring(struct routes *routes, struct route_node *node)
 {
     struct workspace *work = &routes->work;
     struct route *route = &node->route;
-    bool needs_ring = false;
+    route->ring_len = route->up_count;
+    if (!work->has_weights)
+        return 0;
+    bool needs_ring = false; // those with a weight may be down
     uint32_t total = 0;
-    for (uint32_t i = 0; i < route->up_count && work->has_weights; i++) {
+    for (uint32_t i = 0; i < route->up_count; i++) {
         needs_ring = needs_ring || work->shares[i].fixed > 0 || work->shares[i].is_none;
         work->slots[i] = weight_slots(work->shares[i].weight);
         total += work->slots[i];
     }
-    route->ring_len = needs_ring ? total : route->up_count;
-    if (!needs_ring || total == 0)
+    if (!needs_ring)
+        return 0;
+    route->ring_len = total;
+    if (total == 0)
         return 0;
     node->ring = ring_get(&routes->rings, work->slots, route->up_count);
     if (!node->ring)
@@ -404,10 +409,12 @@ static int take_targets(struct routes *routes, struct route_node *node)
 
 static void take_weights(struct route_node *node, const struct workspace *work)
 {
+    if (!work->has_weights)
+        return;
     struct route_weight *weights = (void *)(node->targets + work->count); // in this allocation
-    for (size_t i = 0; i < work->count && work->has_weights; i++)
+    for (size_t i = 0; i < work->count; i++)
         weights[i] = weight_of(work, i, node->route.up_count);
-    node->route.weights = work->has_weights ? weights : NULL;
+    node->route.weights = weights;
 }
 
 static struct route_node *make_node(struct routes *routes, const struct path_entry *entry,

@@ -36,16 +36,13 @@ static struct target_use *make_use(struct target *target, struct used_targets *u
 static struct target_counters *make_counters(struct target *target, unsigned worker,
                                              struct used_targets *used)
 {
-    struct target_counters *counters = mem_zalloc(sizeof *counters);
     struct target_use *use = target_use(target);
-    if (counters && !use)
+    if (!use)
         use = make_use(target, used);
-    if (!use) {
-        mem_free(counters);
-        return NULL;
-    }
+    struct target_counters *counters = use ? mem_zalloc(sizeof *counters) : NULL;
     // The control thread reads the block as soon as it sees the pointer.
-    atomic_store_explicit(&use->counters[worker], counters, memory_order_release);
+    if (counters)
+        atomic_store_explicit(&use->counters[worker], counters, memory_order_release);
     return counters;
 }
 
